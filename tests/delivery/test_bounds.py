@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from delivery.recorder import Recorder
 from delivery.test_refresh import receiver, send
 from delivery.test_role import Door
 from delivery.test_settle import Shaky
 from message_path import DAY_MS, Path, add_app, add_endpoint, running, terms
 from tidings.clock import ManualClock, SystemClock
 from tidings.delivery.budget import LARGE, MemoryBudget, MemoryLimits, fair_shares
-from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.payloads import payloads_of
 from tidings.errors import AppError
@@ -27,18 +27,10 @@ from tidings.storage.drivers.database import Busy, Database, Unavailable
 PATIENT = {"timeout": 20.0, "lease_grace": 25.0}
 
 
-class _Sending:
-    def cancel(self) -> None:
-        """Cancel nothing: no request is in flight."""
-
-
 def _queues(in_flight: int, started: list[Delivery], concurrency: int = 100, memory: int = 10_000) -> EndpointQueues:
-    def start(send: Delivery) -> Cancellable:
-        started.append(send)
-        return _Sending()
-
-    bounds = MemoryLimits(concurrency, memory, 10.0, 1 << 20, in_flight)
-    return EndpointQueues(bounds, ManualClock(), start=start, return_unsent=lambda _: None, request_claim=lambda: None)
+    bounds, around = MemoryLimits(concurrency, memory, 10.0, 1 << 20, in_flight), Recorder()
+    around.started = started
+    return EndpointQueues(bounds, ManualClock(), around, around, around)
 
 
 def test_endpoints_share_the_free_memory() -> None:

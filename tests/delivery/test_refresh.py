@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """When an endpoint changes, its deliveries in memory are returned unsent, and no others."""
 
+from delivery.recorder import Recorder
 from tidings.clock import ManualClock
 from tidings.delivery.budget import MemoryLimits
-from tidings.delivery.endpoint_queue import Cancellable
 from tidings.delivery.endpoint_queues import EndpointQueues
 from tidings.delivery.throttle import Pacer, SendWindow
 from tidings.delivery.tuning import DeliveryTuning
@@ -11,11 +11,6 @@ from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.model.signature import KeyRing, generate
-
-
-class _Sending:
-    def cancel(self) -> None:
-        """Cancel nothing: no request is in flight."""
 
 
 def receiver(name: str) -> Receiver:
@@ -41,28 +36,22 @@ class World:
 
     def __init__(self, concurrency: int = 1, tuning: DeliveryTuning = DeliveryTuning()) -> None:
         self.clock = ManualClock()
-        self.started: list[str] = []
-        self.returned: list[str] = []
-        self.claim_requests = 0
-        self.queues = EndpointQueues(
-            MemoryLimits(concurrency=concurrency, memory=100, max_wait=10.0),
-            self.clock,
-            start=self._start,
-            return_unsent=self._return_unsent,
-            request_claim=self._request_claim,
-            tuning=tuning,
-        )
-        self.pacer = Pacer(self.clock, start=lambda _: True, return_unsent=self._return_unsent)
+        self.around = Recorder()
+        limits = MemoryLimits(concurrency=concurrency, memory=100, max_wait=10.0)
+        self.queues = EndpointQueues(limits, self.clock, self.around, self.around, self.around, tuning)
+        self.pacer = Pacer(self.clock, self.queues)
 
-    def _start(self, send: Delivery) -> Cancellable:
-        self.started.append(send.msg_id)
-        return _Sending()
+    @property
+    def started(self) -> list[str]:
+        return [each.msg_id for each in self.around.started]
 
-    def _return_unsent(self, sends: list[Delivery]) -> None:
-        self.returned += [each.msg_id for each in sends]
+    @property
+    def claim_requests(self) -> int:
+        return self.around.claim_requests
 
-    def _request_claim(self) -> None:
-        self.claim_requests += 1
+    @property
+    def returned(self) -> list[str]:
+        return [each.msg_id for each in self.around.returned]
 
 
 async def test_pending_deliveries_are_handed_back_and_sends_in_flight_continue() -> None:
@@ -107,11 +96,14 @@ async def test_a_delivery_that_waits_for_its_token_is_handed_back() -> None:
     world = World()
     soon = world.clock.monotonic() + 5
     timestamp = SendWindow(soon, soon + 1)
-    world.pacer.add([(send(receiver("ep_1"), 1, 0.0), timestamp), (send(receiver("ep_2"), 2, 0.0), timestamp)])
+    paced = [send(receiver(f"ep_{number}"), number, 0.0) for number in (1, 2)]
+    for each in paced:
+        world.queues.budget.add(each)
+    world.pacer.add([(each, timestamp) for each in paced])
 
     for _ in range(2):
         world.pacer.evict("ep_1")
 
     assert (["msg_1"], 1, 0) == (world.returned, world.pacer.held, world.pacer.held_for("ep_1"))
     world.pacer.evict("ep_2")
-    assert (["msg_1", "msg_2"], 0) == (world.returned, world.pacer.held)
+    assert (["msg_1", "msg_2"], 0, 0) == (world.returned, world.pacer.held, world.queues.held)

@@ -2,13 +2,14 @@
 """Settle with lost commit responses: each attempt is written once, with all its side effects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from database_proxy import DatabaseProxy
+from delivery.recorder import Recorder
 from delivery.test_refresh import receiver
 from delivery.test_role import Door
 from message_path import add_app, add_endpoint, running, terms
@@ -94,16 +95,6 @@ async def test_each_sent_delivery_is_written_once(
     assert [kind for (kind,) in told].count("message.attempt.exhausted") == count
 
 
-class NoClaims:
-    """Requests for claims that lead to none."""
-
-    def due_at(self, timestamp: int) -> None:
-        pass
-
-    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
-        pass
-
-
 def outcome(to: Receiver) -> SendResult:
     now = SystemClock().now()
     send = Delivery(to, ids.new(ids.MESSAGE, now), b"{}", 1, 0.0)
@@ -116,7 +107,7 @@ def outcome(to: Receiver) -> SendResult:
 async def test_attempts_that_end_before_the_batch_begins_are_written_with_it(db: Database) -> None:
     shaky = Shaky(db)
     shaky.open.clear()
-    settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), NoClaims())
+    settler = SettleBatcher(shaky, SystemClock(), HealthRecorder(1_000), Recorder())
     to = receiver("ep_1")
 
     settler.add(outcome(to))

@@ -8,6 +8,7 @@ changes nothing.
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -273,31 +274,40 @@ def a_send(receiver: Any) -> Delivery:
     return Delivery(receiver, "msg_1", b"{}", 1, 0.0)
 
 
+class OneQueue:
+    """An endpoint queue, as the pacer sees it."""
+
+    def __init__(self) -> None:
+        self.has_free_slot = True
+        self.started: list[Delivery] = []
+        self.returned: list[Delivery] = []
+
+    def start_paced(self, delivery: Delivery) -> bool:
+        if self.has_free_slot:
+            self.started.append(delivery)
+        return self.has_free_slot
+
+    def return_paced(self, deliveries: Iterable[Delivery]) -> None:
+        self.returned += deliveries
+
+
 async def test_a_throttled_delivery_that_is_late_or_finds_no_capacity_is_handed_back(db: Database) -> None:
     app, clock = await add_app(db), ManualClock()
     await add_endpoint(db, app, "http://127.0.0.1:9/")
     async with running(db) as path:
         receiver = await receiver_of(path, app)
-    sent: list[Delivery] = []
-    back: list[Delivery] = []
-    free = True
-
-    def start(send: Delivery) -> bool:
-        if free:
-            sent.append(send)
-        return free
-
-    pacer = Pacer(clock, start=start, return_unsent=back.extend)
+    queues = OneQueue()
+    pacer = Pacer(clock, queues)
     now = clock.monotonic()
     first, late, crowded, left = (a_send(receiver) for _ in range(4))
     pacer.add([(first, SendWindow(now, now + 0.25)), (late, SendWindow(now + 1, now + 1.25))])
     pacer.add([(crowded, SendWindow(now + 3, now + 3.25)), (left, SendWindow(now + 9, now + 9.25))])
-    assert (sent, pacer.held_for(receiver.id)) == ([first], 3)
+    assert (queues.started, pacer.held_for(receiver.id)) == ([first], 3)
 
     clock.advance(1_300)
     pacer.start_due()
-    free = False
+    queues.has_free_slot = False
     clock.advance(1_800)
     pacer.start_due()
 
-    assert (sent, back, pacer.close(), pacer.held) == ([first], [late, crowded], [left], 0)
+    assert (queues.started, queues.returned, pacer.close(), pacer.held) == ([first], [late, crowded], [left], 0)

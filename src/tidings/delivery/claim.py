@@ -40,49 +40,54 @@ class LeaseTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimDestinations:
-    """The destinations of claimed deliveries: queues for now, the pacer for later, the settler for discarded ones."""
+class ClaimParts:
+    """The parts of delivery that a claim works with."""
 
+    schedule: ClaimSchedule
+    """When to claim."""
     queues: EndpointQueues
+    """Take the deliveries to send now."""
     pacer: Pacer
+    """Takes those of endpoints with a limit."""
     settler: SettleBatcher
+    """Discards those without a payload."""
 
 
 class Claimer:
-    """Fills one process's memory with due deliveries from the database; `schedule` has the time of the next claim."""
+    """Fills one process's memory with due deliveries from the database."""
 
     def __init__(
         self,
         db: Database,
         clock: Clock,
         routing: RoutingCache,
-        destinations: ClaimDestinations,
+        parts: ClaimParts,
         lease_terms: LeaseTerms,
         tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
         self._db = db
         self._clock = clock
         self._routing = routing
-        self._queues = destinations.queues
-        self._pacer = destinations.pacer
-        self._settler = destinations.settler
+        self._queues = parts.queues
+        self._pacer = parts.pacer
+        self._settler = parts.settler
         self._lease_terms = lease_terms
         self._tuning = tuning
         self._throttle = Throttle(clock)
-        self.schedule = ClaimSchedule(clock, tuning)
-        self._planner = ClaimPlanner(self._queues, self._pacer, self._throttle, self.schedule, tuning)
+        self._schedule = parts.schedule
+        self._planner = ClaimPlanner(self._queues, self._pacer, self._throttle, self._schedule, tuning)
         self._after = ""
         """The endpoint after which the next batch looks; empty if it starts with the first one."""
 
     async def run(self) -> None:
         """Claim until closed."""
-        while await self.schedule.wait():
-            self.schedule.begin()
+        while await self._schedule.wait():
+            self._schedule.begin()
             try:
                 await self._claim_all_due()
             except Exception as error:  # noqa: BLE001 - an error in one claim must not end the loop
                 failure("claiming deliveries", error)
-                self.schedule.pause(self._tuning.claim_error_pause_seconds)
+                self._schedule.pause(self._tuning.claim_error_pause_seconds)
 
     async def _claim_all_due(self) -> None:
         """Claim batches until all due rows that fit are in memory, and schedule the next claim.
@@ -91,11 +96,11 @@ class Claimer:
         earlier ones deferred.
         """
         is_whole = not self._after
-        while not self.schedule.is_closed and await self._is_any_due():
+        while not self._schedule.is_closed and await self._is_any_due():
             if await self._claim_batch():
                 continue
             if is_whole:
-                self.schedule.end()
+                self._schedule.end()
                 return
             is_whole = True  # the last run failed half-way, and this one resumed there
 
@@ -104,7 +109,7 @@ class Claimer:
         async with self._db.read() as read:
             found = await deliveries.outlook(read, self._clock.now())
         if found.next_at is not None:
-            self.schedule.due_at(found.next_at)
+            self._schedule.due_at(found.next_at)
         return found.due
 
     async def _claim_batch(self) -> bool:

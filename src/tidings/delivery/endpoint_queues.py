@@ -16,13 +16,14 @@ live deliveries wait, and do not spill the endpoint when they are due in the dat
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tidings.clock import Clock
 from tidings.delivery.budget import MemoryBudget, MemoryLimits
-from tidings.delivery.endpoint_queue import Cancellable, EndpointQueue
+from tidings.delivery.endpoint_queue import EndpointQueue
 from tidings.delivery.evictions import Evictions
+from tidings.delivery.protocols import ClaimRequests, SendStarter, UnsentDeliveries
 from tidings.delivery.queue_capacity import QueueCapacity
 from tidings.delivery.reduced_concurrency import ReducedConcurrency
 from tidings.delivery.send_scheduler import SendScheduler
@@ -36,33 +37,28 @@ _QUEUES_KEPT: Final = 4_096
 
 
 class EndpointQueues:
-    """The endpoint queues of one process.
-
-    `start` starts a send and never raises; the caller calls `finish` when the send has ended. `return_unsent` receives
-    deliveries that are returned unsent. `request_claim` is called when there is capacity for rows in the database.
-    """
+    """The endpoint queues of one process. When a send has ended, its listener calls `finish`."""
 
     def __init__(
         self,
         limits: MemoryLimits,
         clock: Clock,
-        *,
-        start: Callable[[Delivery], Cancellable],
-        return_unsent: Callable[[list[Delivery]], None],
-        request_claim: Callable[[], None],
+        sender: SendStarter,
+        unsent: UnsentDeliveries,
+        claims: ClaimRequests,
         tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
         self._limits = limits
         self._clock = clock
-        self._return_unsent = return_unsent
-        self._request_claim = request_claim
+        self._unsent = unsent
+        self._claims = claims
         self.budget = MemoryBudget(limits.memory, limits.memory_bytes)
         self._queues: dict[str, EndpointQueue] = {}
         self._evictions = Evictions(clock)
         self._reduced = ReducedConcurrency(limits.concurrency, tuning)
         self._slots = SendSlots(limits.in_flight, limits.memory, tuning)
         self.capacity = QueueCapacity(limits, self.budget, self._queues, self._slots, self._reduced)
-        self._scheduler = SendScheduler(self._slots, start, request_claim)
+        self._scheduler = SendScheduler(self._slots, sender, claims)
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         self._is_claim_cut_short = False
@@ -85,7 +81,7 @@ class EndpointQueues:
     def enqueue(self, deliveries: Iterable[Delivery]) -> None:
         """Enqueue committed deliveries and start the sends that may start; when closed, return them unsent."""
         if self._is_closed:
-            self._return_unsent(list(deliveries))
+            self._unsent.return_unsent(deliveries)
             return
         touched: dict[str, EndpointQueue] = {}
         for delivery in self._current(deliveries) if self._evictions else deliveries:
@@ -101,6 +97,21 @@ class EndpointQueues:
             self._scheduler.start(queue)
         if self._sweeper is None and self.budget.held:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def start_paced(self, delivery: Delivery) -> bool:
+        """Start a delivery that the pacer held; return False if its endpoint has no free slot."""
+        if not self.capacity.free_slots(delivery.receiver.id):
+            return False
+        self.budget.remove(delivery)
+        self.enqueue([delivery])
+        return True
+
+    def return_paced(self, deliveries: Iterable[Delivery]) -> None:
+        """Return deliveries unsent that the pacer held."""
+        deliveries = list(deliveries)
+        for delivery in deliveries:
+            self.budget.remove_and_clear(delivery)
+        self._unsent.return_unsent(deliveries)
 
     def spill(self, endpoint_ids: Iterable[str]) -> None:
         """Keep new deliveries of these endpoints in the database, because live rows of them are due there."""
@@ -140,7 +151,7 @@ class EndpointQueues:
             has_become_reduced = self._reduced.count_unanswered(queue)
             if has_become_reduced:
                 self._return_waiting(queue, queue.take_waiting(self._reduced.max_held))
-                self._request_claim()
+                self._claims.wake()
         elif queue.unanswered:
             self._reduced.restore(queue)
         self._scheduler.start(queue)
@@ -149,7 +160,7 @@ class EndpointQueues:
             self._emptied.set()
         if self._is_claim_cut_short and self.budget.is_half_empty:
             self._is_claim_cut_short = False
-            self._request_claim()
+            self._claims.wake()
         return has_become_reduced
 
     def _remove(self, queue: EndpointQueue, delivery: Delivery) -> None:
@@ -168,8 +179,8 @@ class EndpointQueues:
         current, stale = self._evictions.split(deliveries)
         if stale:
             self.spill({delivery.receiver.id for delivery in stale})
-            self._return_unsent(stale)
-            self._request_claim()
+            self._unsent.return_unsent(stale)
+            self._claims.wake()
         return current
 
     def close(self) -> list[Delivery]:
@@ -244,4 +255,4 @@ class EndpointQueues:
             queue.is_spilled = True
             for delivery in deliveries:
                 self._remove(queue, delivery)
-            self._return_unsent(deliveries)
+            self._unsent.return_unsent(deliveries)

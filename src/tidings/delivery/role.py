@@ -12,7 +12,8 @@ from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind
 from tidings.core.routing import RoutingCache
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.budget import MemoryLimits
-from tidings.delivery.claim import ClaimDestinations, Claimer, LeaseTerms
+from tidings.delivery.claim import Claimer, ClaimParts, LeaseTerms
+from tidings.delivery.claim_schedule import ClaimSchedule
 from tidings.delivery.client import Client, PoolLimits
 from tidings.delivery.dial import tls_context
 from tidings.delivery.endpoint_queues import EndpointQueues
@@ -24,7 +25,6 @@ from tidings.delivery.sink import QueueSink
 from tidings.delivery.throttle import Pacer
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import STEP_MS, timestamp_of
-from tidings.model.delivery import Delivery
 from tidings.model.lease import Leases, new_node
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import deliveries
@@ -100,25 +100,18 @@ class DeliveryRole:
             options.policy, timeout_seconds=options.timeout, limits=limits, proxy=options.proxy, tls=tls
         )
         self.health = HealthRecorder(options.disable_after_ms, changed=routing.drop, disabled=self._evict)
-        self.settler = SettleBatcher(db, clock, self.health, self, tuning)
+        self.schedule = ClaimSchedule(clock, tuning)
+        self.settler = SettleBatcher(db, clock, self.health, self.schedule, tuning)
         send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables)
-        self._sender = Sender(self._client, clock, send_options, self._ended, self.health.failing)
+        sender = Sender(self._client, clock, send_options, self, self.health.failing)
         memory_limits = MemoryLimits(
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )
-        self.queues = EndpointQueues(
-            memory_limits,
-            clock,
-            start=self._sender.start,
-            return_unsent=self._return_unsent,
-            request_claim=self._request_claim,
-            tuning=tuning,
-        )
-        self.pacer = Pacer(clock, start=self._start_now, return_unsent=self._return_unpaced)
-        destinations = ClaimDestinations(self.queues, self.pacer, self.settler)
+        self.queues = EndpointQueues(memory_limits, clock, sender, self.settler, self.schedule, tuning)
+        self.pacer = Pacer(clock, self.queues)
+        parts = ClaimParts(self.schedule, self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)
-        self.claimer = Claimer(db, clock, routing, destinations, lease_terms, tuning)
-        self.schedule = self.claimer.schedule
+        self._claimer = Claimer(db, clock, routing, parts, lease_terms, tuning)
         self.sink: DeliverySink = QueueSink(self.queues, self.schedule, self._leases, options.lease_ms)
         self._claiming: asyncio.Task[None] | None = None
 
@@ -145,31 +138,33 @@ class DeliveryRole:
             self.pacer.evict(endpoint_id)
         self.schedule.wake()
 
-    def due_at(self, timestamp: int) -> None:
-        """Claim no later than at this time, in milliseconds since the Unix epoch."""
-        self.schedule.due_at(timestamp)
-
-    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim now for these endpoints, unless all of them are deferred."""
-        self.schedule.wake_for(endpoint_ids)
+    def ended(self, result: SendResult) -> None:
+        """Settle the result of a send, and start the endpoint's next one."""
+        self.settler.add(result)
+        receiver = result.delivery.receiver
+        if result.health_events and any(event.kind in DISABLING for event in result.health_events):
+            self.queues.evict(receiver.id)
+            self.pacer.evict(receiver.id)
+        if self.queues.finish(result.delivery, unanswered=result.unanswered):
+            result.health_events = (*result.health_events, HealthEvent(HealthEventKind.UNREACHABLE, receiver))
 
     async def start(self) -> None:
         """Start claiming. On SQLite, first free all leases: one process owns the file, so an earlier one held them."""
         if self._db.dialect is Dialect.SQLITE:
             await self._free_leases()
-        self._claiming = asyncio.create_task(self.claimer.run())
+        self._claiming = asyncio.create_task(self._claimer.run())
 
     def quiesce(self) -> None:
         """Stop claiming and starting sends, and return the waiting deliveries unsent."""
         self.schedule.close()
-        self._return_unsent(self.queues.close())
-        self._return_unpaced(self.pacer.close())
+        self.settler.return_unsent(self.queues.close())
+        self.queues.return_paced(self.pacer.close())
 
     async def stop(self, *, grace: float) -> None:
         """Quiesce, wait up to `grace` seconds for sends in flight, settle them, and return the rest unsent."""
         self.quiesce()
         await self.queues.wait_empty(grace)
-        self._return_unsent(self.queues.cancel_all())
+        self.settler.return_unsent(self.queues.cancel_all())
         await asyncio.gather(self._client.close(), self._settled())
 
     async def _settled(self) -> None:
@@ -183,40 +178,8 @@ class DeliveryRole:
             async with self._db.write(background=True, synced=False) as tx:
                 freed = await deliveries.return_expired(tx, before=_ALL, now=self._clock.now(), limit=_CHUNK)
 
-    def _ended(self, outcome: SendResult) -> None:
-        self.settler.add(outcome)
-        if outcome.health_events and any(event.kind in DISABLING for event in outcome.health_events):
-            self.queues.evict(outcome.delivery.receiver.id)
-            self.pacer.evict(outcome.delivery.receiver.id)
-        if self.queues.finish(outcome.delivery, unanswered=outcome.unanswered):
-            outcome.health_events = (
-                *outcome.health_events,
-                HealthEvent(HealthEventKind.UNREACHABLE, outcome.delivery.receiver),
-            )
-
-    def _start_now(self, delivery: Delivery) -> bool:
-        """Start a paced delivery that is due; return False if its endpoint has no free slot."""
-        if not self.queues.capacity.free_slots(delivery.receiver.id):
-            return False
-        self.queues.budget.remove(delivery)
-        self.queues.enqueue([delivery])
-        return True
-
     def _evict(self, endpoint_id: str) -> None:
         """Return the waiting deliveries of a disabled endpoint; the next claim discards them."""
         self.queues.evict(endpoint_id)
         self.pacer.evict(endpoint_id)
-        self.schedule.wake()
-
-    def _return_unsent(self, sends: list[Delivery]) -> None:
-        for delivery in sends:
-            self.settler.add(SendResult(delivery))
-
-    def _return_unpaced(self, sends: list[Delivery]) -> None:
-        """Return deliveries unsent that the pacer held."""
-        for delivery in sends:
-            self.queues.budget.remove_and_clear(delivery)
-        self._return_unsent(sends)
-
-    def _request_claim(self) -> None:
         self.schedule.wake()

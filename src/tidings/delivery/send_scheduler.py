@@ -6,25 +6,22 @@ the event loop. `SendSlots` chooses the queue that starts the next send.
 """
 
 import asyncio
-from collections.abc import Callable
 
-from tidings.delivery.endpoint_queue import Cancellable, EndpointQueue
+from tidings.delivery.endpoint_queue import EndpointQueue
+from tidings.delivery.protocols import ClaimRequests, SendStarter
 from tidings.delivery.replay_scheduler import ReplayScheduler
 from tidings.delivery.send_slots import SendSlots
-from tidings.model.delivery import Delivery
 
 
 class SendScheduler:
     """Starts the next sends of queues while there are slots, and requests a claim for queues that run empty."""
 
-    __slots__ = ("_is_closed", "_request_claim", "_slots", "_start", "_turn", "replays")
+    __slots__ = ("_claims", "_is_closed", "_sender", "_slots", "_turn", "replays")
 
-    def __init__(
-        self, slots: SendSlots, start: Callable[[Delivery], Cancellable], request_claim: Callable[[], None]
-    ) -> None:
+    def __init__(self, slots: SendSlots, sender: SendStarter, claims: ClaimRequests) -> None:
         self._slots = slots
-        self._start = start
-        self._request_claim = request_claim
+        self._sender = sender
+        self._claims = claims
         self._turn: asyncio.Handle | None = None
         self._is_closed = False
         self.replays = ReplayScheduler(slots, self._start_replay)
@@ -73,14 +70,14 @@ class SendScheduler:
         delivery.receiver = queue.receiver
         if self._slots.start(queue) and self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
-        queue.in_flight[delivery] = self._start(delivery)
+        queue.in_flight[delivery] = self._sender.start(delivery)
 
     def _start_replays(self, queue: EndpointQueue) -> None:
         """Schedule a queue's replays, and refill it, after its live deliveries have started."""
         if queue.replays and len(queue.in_flight) < self._slots.concurrency(queue):
             self.replays.add(queue)
         if queue.needs_refill:
-            self._request_claim()
+            self._claims.wake()
 
     def _start_replay(self, queue: EndpointQueue) -> None:
         if queue.replays and len(queue.in_flight) < self._slots.concurrency(queue):

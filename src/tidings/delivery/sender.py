@@ -3,7 +3,6 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +22,7 @@ from tidings.delivery.outcome import (
     parse_directive,
     response_text,
 )
+from tidings.delivery.protocols import SendListener
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.storage.tables.settlement import AttemptRow
@@ -50,16 +50,16 @@ class _Unsendable:
 
 
 class Sender:
-    """Signs and sends deliveries; reports each result to `ended`."""
+    """Signs and sends deliveries."""
 
     def __init__(
-        self, client: Client, clock: Clock, options: SendOptions, ended: Callable[[SendResult], None], failing: set[str]
+        self, client: Client, clock: Clock, options: SendOptions, listener: SendListener, failing: set[str]
     ) -> None:
         """`failing` receives the ids of endpoints with a failure record when a request to them starts."""
         self._client = client
         self._clock = clock
         self._options = options
-        self._ended = ended
+        self._listener = listener
         self._failing = failing
         self._targets: dict[Receiver, RequestTarget] = {}
 
@@ -70,7 +70,7 @@ class Sender:
         timestamp = began // SECOND
 
         def done(reply: Reply) -> None:
-            self._ended(self._result(delivery, began, reply))
+            self._listener.ended(self._result(delivery, began, reply))
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)

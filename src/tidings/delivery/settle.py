@@ -9,30 +9,20 @@ stay in memory and are written later. If the process dies first, the leases expi
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 from tidings.clock import Clock
 from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.outcome import SendResult
+from tidings.delivery.protocols import ClaimRequests
 from tidings.delivery.settle_batch import SettleWriter, is_written
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.failpoint import point
+from tidings.model.delivery import Delivery
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
-
-
-class ClaimRequests(Protocol):
-    """The requests for claims that follow a batch: it left deliveries due in the database."""
-
-    def due_at(self, timestamp: int) -> None:
-        """Claim no later than at this time, in milliseconds since the Unix epoch."""
-        ...
-
-    def wake_for(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim now for these endpoints, unless all of them are deferred."""
-        ...
 
 
 class SettleBatcher:
@@ -72,6 +62,11 @@ class SettleBatcher:
         self._waiting.append(result)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
+
+    def return_unsent(self, deliveries: Iterable[Delivery]) -> None:
+        """Make deliveries due again that leave memory without an attempt."""
+        for delivery in deliveries:
+            self.add(SendResult(delivery))
 
     async def close(self) -> None:
         """Write all results, however long that takes; give up when the database stops making progress."""

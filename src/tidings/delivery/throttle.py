@@ -13,13 +13,14 @@ the later reading, and ends relative to the earlier one. So a slow query loses t
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count as numbers
 from typing import Final
 
 from tidings.clock import SECOND, Clock
+from tidings.delivery.protocols import PacedDeliveries
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.model.throttle import SECOND_US, Slot, TokenAllocation, TokenRequest, allocate
@@ -130,13 +131,9 @@ def _window(slot: Slot, reservation: TokenReservation) -> SendWindow:
 class Pacer:
     """Holds claimed deliveries until their windows. One that cannot be sent then is returned, and its token is lost."""
 
-    def __init__(
-        self, clock: Clock, *, start: Callable[[Delivery], bool], return_unsent: Callable[[list[Delivery]], None]
-    ) -> None:
-        """`start` starts a send, or returns False if there is no free slot."""
+    def __init__(self, clock: Clock, queues: PacedDeliveries) -> None:
         self._clock = clock
-        self._start = start
-        self._return_unsent = return_unsent
+        self._queues = queues
         self._heap: list[tuple[float, int, SendWindow, Delivery]] = []
         self._numbers = numbers()
         self._counts: Counter[str] = Counter()
@@ -155,7 +152,7 @@ class Pacer:
     def add(self, deliveries: Sequence[tuple[Delivery, SendWindow]]) -> None:
         """Add deliveries, and start those whose window has begun."""
         if self._closed:
-            self._return_unsent([delivery for delivery, _ in deliveries])
+            self._queues.return_paced([delivery for delivery, _ in deliveries])
             return
         for delivery, window in deliveries:
             heappush(self._heap, (window.since, next(self._numbers), window, delivery))
@@ -168,11 +165,11 @@ class Pacer:
         while self._heap and self._heap[0][0] <= self._clock.monotonic():
             _, _, window, delivery = heappop(self._heap)
             self._uncount(delivery)
-            if self._clock.monotonic() > window.until or not self._start(delivery):
+            if self._clock.monotonic() > window.until or not self._queues.start_paced(delivery):
                 late.append(delivery)
         if late:
             count("throttle.tokens_lost", len(late))
-            self._return_unsent(late)
+            self._queues.return_paced(late)
         self._arm()
 
     def evict(self, endpoint_id: str) -> None:
@@ -184,7 +181,7 @@ class Pacer:
         heapify(self._heap)
         del self._counts[endpoint_id]
         count("throttle.tokens_lost", len(away))
-        self._return_unsent(away)
+        self._queues.return_paced(away)
         self._arm()
 
     def close(self) -> list[Delivery]:
