@@ -9,7 +9,7 @@ GOOD: Json = {"eventType": "a.b", "payload": {"a": 1}}
 DEEP = b"[" * 100_000
 HUGE = b"9" * 5_000
 
-STRANGERS = [
+ABSENT_IDS = [
     "unknown",
     "app_" + "0" * 27,
     "ep_" + "z" * 27,

@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from api.bad_requests import (
+    ABSENT_IDS,
     GOOD,
     MESSAGE_BODIES,
     MESSAGE_QUERIES,
     RESOURCE_BODIES,
     RESOURCE_QUERIES,
-    STRANGERS,
 )
 from api.kit import SECRET, Api, Json
 from tidings.api import (
@@ -54,7 +54,7 @@ async def _messages(api: Api) -> World:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corner:
+class RouteGroup:
     """A group of routes, the resources they use, and invalid input for them."""
 
     routes: Sequence[AnyRoute]
@@ -96,8 +96,8 @@ class Corner:
                     yield route, name
 
 
-CORNERS = {
-    "resources": Corner(
+ROUTE_GROUPS = {
+    "resources": RouteGroup(
         routes=[
             route
             for module in (apps, endpoints, endpoint_headers, endpoint_secrets, endpoint_stats, event_types)
@@ -112,7 +112,7 @@ CORNERS = {
         sounds={"v1.endpoint.rotate-secret": {}, "v1.authentication.app-portal-access": {}},
         refusals=(400, 409, 413, 422),
     ),
-    "messages": Corner(
+    "messages": RouteGroup(
         routes=[
             route for module in (messages, message_content, examples, attempts, attempted) for route in module.ROUTES
         ],
@@ -125,24 +125,24 @@ CORNERS = {
         refusals=(400, 404, 413, 422),
     ),
 }
-ROOMS = pytest.mark.parametrize("corner", CORNERS.values(), ids=CORNERS)
+EACH_GROUP = pytest.mark.parametrize("group", ROUTE_GROUPS.values(), ids=ROUTE_GROUPS)
 
 
-@ROOMS
-async def test_an_invalid_body_is_refused_and_changes_nothing(api: Api, corner: Corner) -> None:
-    world = await corner.world(api)
-    before = await corner.rows(api)
+@EACH_GROUP
+async def test_an_invalid_body_is_refused_and_changes_nothing(api: Api, group: RouteGroup) -> None:
+    world = await group.world(api)
+    before = await group.rows(api)
 
-    for (name, body), route in product(corner.bodies.items(), corner.routes):
+    for (name, body), route in product(group.bodies.items(), group.routes):
         if not route.has_body:
             continue
         key = {"idempotency-key": f"{name} {route.operation}"}
-        response = await corner.send(api, route, world, content=body, headers=key)
+        response = await group.send(api, route, world, content=body, headers=key)
         context = f"{name}: {route.operation}: {response.status_code} {response.text[:200]}"
         assert response.status_code < 500, context
-        after = await corner.rows(api)
+        after = await group.rows(api)
         if response.status_code >= 400:
-            assert response.status_code in corner.refusals, context
+            assert response.status_code in group.refusals, context
             assert isinstance(response.json()["detail"], list if response.status_code == 422 else str), context
             assert before == after, context
         before = after
@@ -158,61 +158,61 @@ async def test_unusual_but_harmless_input_is_accepted(api: Api) -> None:
     assert (202, "b") == (message.status_code, message.json()["eventType"])
 
 
-@ROOMS
-async def test_an_absent_resource_is_not_found(api: Api, corner: Corner) -> None:
-    world = await corner.world(api)
-    before = await corner.rows(api)
+@EACH_GROUP
+async def test_an_absent_resource_is_not_found(api: Api, group: RouteGroup) -> None:
+    world = await group.world(api)
+    before = await group.rows(api)
 
-    for stranger, (route, name) in product(STRANGERS, list(corner.named(world))):
-        response = await corner.send(api, route, {**world, name: stranger})
+    for absent_id, (route, name) in product(ABSENT_IDS, list(group.named(world))):
+        response = await group.send(api, route, {**world, name: absent_id})
         # The routes that create messages refuse a path that no application can have.
         expected = (404, 405, 422) if route.operation == "v1.message.create" else (404, 405)
-        assert response.status_code in expected, f"{stranger[:40]}: {route.operation}: {response.text}"
+        assert response.status_code in expected, f"{absent_id[:40]}: {route.operation}: {response.text}"
         assert isinstance(response.json(), dict)
-    assert before == await corner.rows(api)
+    assert before == await group.rows(api)
 
 
-@ROOMS
-async def test_resources_of_another_organization_are_not_found(api: Api, corner: Corner) -> None:
-    world = await corner.world(api)
-    before = await corner.rows(api)
+@EACH_GROUP
+async def test_resources_of_another_organization_are_not_found(api: Api, group: RouteGroup) -> None:
+    world = await group.world(api)
+    before = await group.rows(api)
     other = issue_org_token(SECRET, OrgId("org_other"), api.clock.now())
 
-    for route in {route.operation: route for route, _ in corner.named(world)}.values():
-        response = await corner.send(api, route, world, headers={"authorization": f"Bearer {other}"})
+    for route in {route.operation: route for route, _ in group.named(world)}.values():
+        response = await group.send(api, route, world, headers={"authorization": f"Bearer {other}"})
         assert 404 == response.status_code, route.operation
-    assert before == await corner.rows(api)
+    assert before == await group.rows(api)
 
 
-@ROOMS
-async def test_resources_of_another_application_are_not_found(api: Api, corner: Corner) -> None:
-    world = await corner.world(api)
+@EACH_GROUP
+async def test_resources_of_another_application_are_not_found(api: Api, group: RouteGroup) -> None:
+    world = await group.world(api)
     world["app_id"] = await api.app()
-    before = await corner.rows(api)
+    before = await group.rows(api)
 
-    for route, name in corner.named(world):
+    for route, name in group.named(world):
         if name != "app_id" and "{app_id}" in route.path:
-            response = await corner.send(api, route, world)
+            response = await group.send(api, route, world)
             assert 404 == response.status_code, route.operation
-    assert before == await corner.rows(api)
+    assert before == await group.rows(api)
 
 
-async def _is_answered(api: Api, corner: Corner) -> None:
-    world = await corner.world(api)
+async def _is_answered(api: Api, group: RouteGroup) -> None:
+    world = await group.world(api)
 
-    for query, route in product(corner.queries, corner.routes):
+    for query, route in product(group.queries, group.routes):
         if route.method == "DELETE":
             continue
-        response = await corner.send(api, route, world, f"?{query}", content=b"nonsense")
+        response = await group.send(api, route, world, f"?{query}", content=b"nonsense")
         context = f"{query[:60]}: {route.operation}: {response.text}"
         assert response.status_code < 500, context
-        if response.status_code >= 400 or corner is CORNERS["messages"]:
+        if response.status_code >= 400 or group is ROUTE_GROUPS["messages"]:
             assert isinstance(response.json(), dict), context
 
 
 async def test_an_invalid_query_is_refused_in_json(lite: Api) -> None:
-    await _is_answered(lite, CORNERS["resources"])
+    await _is_answered(lite, ROUTE_GROUPS["resources"])
 
 
 async def test_an_invalid_query_of_messages_is_refused_in_json(api: Api) -> None:
-    await _is_answered(api, CORNERS["messages"])
+    await _is_answered(api, ROUTE_GROUPS["messages"])

@@ -137,10 +137,10 @@ async def test_a_percent_encoded_id_is_accepted(wire: Wire, lite: Api) -> None:
 
 
 async def test_the_fast_path_responds_to_refusals_too(wire: Wire) -> None:
-    nobody = wire.request().replace(b"Bearer ", b"Bearer x")
+    unauthenticated = wire.request().replace(b"Bearer ", b"Bearer x")
     nowhere = wire.request(path=b"/api/v1/app/app_unknown/msg")
 
-    [(first, _, _)] = await wire.exchange(nobody)
+    [(first, _, _)] = await wire.exchange(unauthenticated)
     [(second, _, body)] = await wire.exchange(nowhere)
 
     assert (first, second, json.loads(body)["code"]) == (401, 404, "not_found")
@@ -159,26 +159,26 @@ async def test_a_message_is_stored_after_its_caller_disconnects(wire: Wire, lite
 
 
 @contextlib.asynccontextmanager
-async def deaf(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
+async def unread_connection(wire: Wire) -> AsyncIterator[tuple[socket.socket, int]]:
     """Connect and send while the server reads, without reading responses; return the number of requests sent."""
     request = wire.request(b'{"eventType":"a.b","payload":{"big":"%b"}}' % (b"x" * 1_000_000))
     loop = asyncio.get_running_loop()
-    with socket.create_connection(("127.0.0.1", wire.port)) as deaf:
-        deaf.setblocking(False)  # noqa: FBT003 - the signature of setblocking
+    with socket.create_connection(("127.0.0.1", wire.port)) as unread_connection:
+        unread_connection.setblocking(False)  # noqa: FBT003 - the signature of setblocking
         sent = 0
         with contextlib.suppress(TimeoutError, ConnectionError):
             while sent < SURELY_TOO_MANY:
                 async with asyncio.timeout(2 * KEEP_ALIVE):
-                    await loop.sock_sendall(deaf, request)
+                    await loop.sock_sendall(unread_connection, request)
                     while wire.answered() <= sent:  # noqa: ASYNC110 - the server offers no event
                         await asyncio.sleep(0.001)
                 sent += 1
-        yield deaf, sent
+        yield unread_connection, sent
 
 
 async def test_a_caller_that_reads_no_responses_is_not_read_further_and_loses_none(wire: Wire) -> None:
     loop = asyncio.get_running_loop()
-    async with deaf(wire) as (caller, sent):
+    async with unread_connection(wire) as (caller, sent):
         assert sent < SURELY_TOO_MANY
 
         answers = b""
@@ -190,7 +190,7 @@ async def test_a_caller_that_reads_no_responses_is_not_read_further_and_loses_no
 
 
 async def test_a_caller_that_reads_no_responses_for_long_is_disconnected(lite: Api) -> None:
-    async with listening(lite, tuning=ApiTuning(unread_seconds=0.0)) as wire, deaf(wire):
+    async with listening(lite, tuning=ApiTuning(unread_seconds=0.0)) as wire, unread_connection(wire):
         async with asyncio.timeout(5 * KEEP_ALIVE):
             while wire.connected():  # noqa: ASYNC110 - the server offers no event
                 await asyncio.sleep(0.01)

@@ -107,7 +107,7 @@ async def reading(api: Api, task_id: str, *, after: int | None = None, reads: bo
             await running
 
 
-async def whole(api: Api, task_id: str, *, after: int | None = None, method: str = "GET") -> Reader:
+async def read_to_end(api: Api, task_id: str, *, after: int | None = None, method: str = "GET") -> Reader:
     """Read a stream to its end."""
     headers = {} if after is None else {"last-event-id": str(after)}
     reader = Reader(api, f"/background-task/{task_id}/events", headers, method)
@@ -154,7 +154,7 @@ async def test_a_reconnecting_reader_gets_each_event_once(api: Api) -> None:
         heard += reader.states
         await _command(api, task_id, *commands[1:])  # without reading
     await _command(api, task_id, "cancel")
-    heard += (await whole(api, task_id, after=heard[-1][0])).states
+    heard += (await read_to_end(api, task_id, after=heard[-1][0])).states
 
     names = ["created", "paused", "resumed", "paused", "resumed", "cancelled"]
     assert heard == list(enumerate(names, 1))
@@ -164,16 +164,16 @@ async def test_a_reader_that_has_seen_the_end_gets_a_204(api: Api) -> None:
     task_id = await stored(api, State.QUEUED)
     await _command(api, task_id, "cancel")
 
-    assert (await whole(api, task_id)).states == [(1, "created"), (2, "cancelled")]
-    assert (await whole(api, task_id, after=1)).states == [(2, "cancelled")]
-    assert (await whole(api, task_id, after=2)).status == 204
+    assert (await read_to_end(api, task_id)).states == [(1, "created"), (2, "cancelled")]
+    assert (await read_to_end(api, task_id, after=1)).states == [(2, "cancelled")]
+    assert (await read_to_end(api, task_id, after=2)).status == 204
     for nonsense in ("soon", "-1", "9" * 40):
         response = await api.get(f"/background-task/{task_id}/events", headers={"last-event-id": nonsense})
         assert "id: 2" in response.text
 
 
 async def test_a_head_of_a_stream_has_no_body(lite: Api) -> None:
-    reader = await whole(lite, await stored(lite, State.QUEUED), method="HEAD")
+    reader = await read_to_end(lite, await stored(lite, State.QUEUED), method="HEAD")
 
     assert (reader.status, reader.text) == (200, "")
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
@@ -290,13 +290,13 @@ async def test_streams_end_immediately_when_the_process_stops(lite: Api) -> None
     async with reading(lite, task_id) as reader:
         await reader.has("created")
         await lite.context.task_watcher.close()
-        assert (await whole(lite, task_id)).status == 200
+        assert (await read_to_end(lite, task_id)).status == 200
 
     assert "0 tasks, 0 streams" in repr(lite.context.task_watcher)
 
 
 @contextmanager
-def _stumbling() -> Iterator[None]:
+def failing_listener() -> Iterator[None]:
     def listener(*_: str) -> None:
         raise ZeroDivisionError
 
@@ -310,7 +310,7 @@ def _stumbling() -> Iterator[None]:
 async def test_a_failing_listener_does_not_change_the_transition(lite: Api) -> None:
     task_id = await stored(lite, State.QUEUED)
 
-    with _stumbling():
+    with failing_listener():
         await _command(lite, task_id, "pause")
 
     assert (await lite.read(f"/background-task/{task_id}"))["x"]["state"] == "paused"

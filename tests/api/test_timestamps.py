@@ -49,7 +49,7 @@ INPUTS = list(_inputs())
 
 
 @pytest_asyncio.fixture
-async def at_leap(lite: Api) -> Api:
+async def before_leap(lite: Api) -> Api:
     """Give the API two minutes before a leap second."""
     lite.clock.advance(parse_rfc3339(LEAP) - 2 * MINUTE - lite.clock.now())
     lite.token = issue_org_token(SECRET, ORG, lite.clock.now())
@@ -73,15 +73,15 @@ def test_the_document_describes_timestamps() -> None:
 
 
 @pytest.mark.parametrize("given", INPUTS, ids="-".join)
-async def test_every_timestamp_of_rfc_3339_is_accepted(at_leap: Api, given: tuple[str, str, str, str]) -> None:
+async def test_every_timestamp_of_rfc_3339_is_accepted(before_leap: Api, given: tuple[str, str, str, str]) -> None:
     for text in SPELLINGS:
-        status, words = await _answered(at_leap, given, text)
+        status, words = await _answered(before_leap, given, text)
         assert 200 <= status < 300, (text, words)
 
 
 @pytest.mark.parametrize("given", INPUTS, ids="-".join)
-async def test_timestamps_outside_rfc_3339_are_refused(at_leap: Api, given: tuple[str, str, str, str]) -> None:
+async def test_timestamps_outside_rfc_3339_are_refused(before_leap: Api, given: tuple[str, str, str, str]) -> None:
     for text in WRONG:
-        status, words = await _answered(at_leap, given, text)
+        status, words = await _answered(before_leap, given, text)
         assert (400 if given[2] == "query" else 422) == status, text
         assert given[3] in words

@@ -39,7 +39,7 @@ async def _recorded(api: Api) -> list[Json]:
     return [json.loads(row["payload"]) for row in rows]
 
 
-async def _happen(api: Api, **names: str) -> None:
+async def _cause_every_event(api: Api, **names: str) -> None:
     """Cause every operational event, for an application and an endpoint with or without uids."""
     app = await api.app(**{name: value for name, value in names.items() if name == "uid"})
     endpoint = await api.endpoint(app, **{name: value for name, value in names.items() if name == "uid"})
@@ -62,8 +62,8 @@ async def _happen(api: Api, **names: str) -> None:
 
 
 async def test_every_operational_event_matches_its_schema(api: Api, ours: Json) -> None:
-    await _happen(api)
-    await _happen(api, uid="mine")
+    await _cause_every_event(api)
+    await _cause_every_event(api, uid="mine")
 
     recorded = await _recorded(api)
 

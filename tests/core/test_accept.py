@@ -75,7 +75,7 @@ async def test_an_expired_key_is_free_again(db: Database) -> None:
     assert first.id != second.id
 
 
-class Ticking(SystemClock):
+class TickingClock(SystemClock):
     """A clock that advances at each read."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ async def test_writes_that_arrive_during_a_wait_join_its_commit(db: Database) ->
         pytest.skip("PostgreSQL's writers do not wait for one another")
     app = await add_app(db)
 
-    async with running(db, clock=Ticking()) as path:
+    async with running(db, clock=TickingClock()) as path:
         await path.send(app)
         async with db.write():
             calls = []
@@ -149,12 +149,12 @@ async def test_a_row_that_cannot_be_written_fails_only_its_own_request(
     app = await add_app(db)
     sound = intake.add
 
-    async def picky(tx: Write, messages: list[AcceptedMessage], cache: BucketIndexCache) -> None:
+    async def failing(tx: Write, messages: list[AcceptedMessage], cache: BucketIndexCache) -> None:
         if any(message.event_type == "bad" for message in messages):
             raise RuntimeError("this row")
         await sound(tx, messages, cache)
 
-    monkeypatch.setattr(intake, "add", picky)
+    monkeypatch.setattr(intake, "add", failing)
     async with running(db) as path:
         results = await asyncio.gather(
             *(path.send(app, event_type="bad" if n == 7 else "good", idempotency_key=f"k{n}") for n in range(20)),

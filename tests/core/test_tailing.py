@@ -113,7 +113,7 @@ async def test_a_page_ends_before_ids_created_after_its_start(world: World, pref
 async def test_an_open_write_holds_back_no_older_messages(world: World) -> None:
     if world.services.db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("on SQLite no other write is possible meanwhile")
-    earlier = AcceptBatcher(world.services.db, _Ahead(-500), RoutingCache(world.services.db))
+    earlier = AcceptBatcher(world.services.db, _FastClock(-500), RoutingCache(world.services.db))
     made = [(await earlier.accept(HotRequest(ORG, world.app.id, None), DRAFT)).id for _ in range(3)]
     async with world.services.db.write() as tx:
         await tx.rows("SELECT 1")
@@ -137,11 +137,11 @@ async def test_a_page_ends_before_now_by_the_skew_of_other_nodes_clocks(world: W
             await tx.run("INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), 'w', '0')", node=node)
 
     assert [] == await world.tail(first)
-    ahead = Services(db, _Ahead(500), world.services.notifier, world.services.idempotency)
+    ahead = Services(db, _FastClock(500), world.services.notifier, world.services.idempotency)
     assert [last] == await replace(world, services=ahead).tail(first)
 
 
-class _Ahead(SystemClock):
+class _FastClock(SystemClock):
     """A clock that is ahead."""
 
     __slots__ = ("_ms",)

@@ -48,19 +48,19 @@ async def _run(services: Services) -> Task:
 
 
 async def test_a_started_task_wakes_the_runner_after_the_commit(db: Database, clock: ManualClock) -> None:
-    rung: list[str] = []
-    services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
+    woken: list[str] = []
+    services = services_of(db, clock, Notifier(tasks=lambda: woken.append("bell")))
     async with db.write() as tx:
         task = await use_cases.start(services, tx, new_task())
-        assert rung == []
+        assert woken == []
 
-    assert rung == ["bell"]
+    assert woken == ["bell"]
     assert (await reread(db, task.id)).state is State.QUEUED
 
 
 async def test_a_rolled_back_task_wakes_no_runner(db: Database, clock: ManualClock) -> None:
-    rung: list[str] = []
-    services = services_of(db, clock, Notifier(tasks=lambda: rung.append("bell")))
+    woken: list[str] = []
+    services = services_of(db, clock, Notifier(tasks=lambda: woken.append("bell")))
 
     async def taken_back() -> None:
         async with db.write() as tx:
@@ -70,7 +70,7 @@ async def test_a_rolled_back_task_wakes_no_runner(db: Database, clock: ManualClo
     with pytest.raises(ZeroDivisionError):
         await taken_back()
 
-    assert rung == []
+    assert woken == []
     assert await rows(db, "SELECT id FROM task") == []
 
 
@@ -199,8 +199,8 @@ async def test_commands_are_recorded_as_task_events(services: Services) -> None:
     await use_cases.cancel(services, OWNER, task.id)
 
     async with services.db.read() as read:
-        told = [(seq, name) for seq, _, name, _ in await tasks.events(read, task.id)]
-    assert told == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "cancelled")]
+        recorded = [(seq, name) for seq, _, name, _ in await tasks.events(read, task.id)]
+    assert recorded == [(1, "created"), (2, "paused"), (3, "resumed"), (4, "cancelled")]
 
 
 # --- recover

@@ -116,7 +116,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def crowd(full: socket.socket) -> Iterator[None]:
+def full_accept_queue(full: socket.socket) -> Iterator[None]:
     """Fill a listener's accept queue, so that it completes no further connect."""
     with contextlib.ExitStack() as stack:
         for _ in range(3):

@@ -45,7 +45,7 @@ def drip(data: bytes) -> Step:
     return step
 
 
-async def deaf(_peer: Peer) -> None:
+async def read_nothing(_peer: Peer) -> None:
     """Read nothing, send nothing, and close long after every deadline."""
     await asyncio.sleep(5)
 
@@ -68,7 +68,7 @@ def redirect(status: int, to: bytes = b"127.0.0.1:9") -> bytes:
 
 
 SLOW: Final = {
-    "reads nothing": Case(one(deaf), 0, TIMED_OUT, takes_until="head"),
+    "reads nothing": Case(one(read_nothing), 0, TIMED_OUT, takes_until="head"),
     "says nothing": Case(one(read, hang), 0, TIMED_OUT, takes_until="head"),
     "half a head": Case(one(read, say(HEAD + b"X: "), hang), 0, TIMED_OUT, takes_until="head"),
     "a head in drips": Case(one(read, say(HEAD), drip(b"X: 1\r\n")), 0, TIMED_OUT, takes_until="head"),

@@ -146,7 +146,7 @@ def test_a_large_payload_counts_once_and_is_shared() -> None:
     assert (budget.held, budget.held_bytes, budget.payload("msg_1")) == (0, 0, None)
 
 
-async def _owe(db: Database, doors: list[str], each: int, payload: bytes = b"{}") -> tuple[str, list[str]]:
+async def _add_due(db: Database, doors: list[str], each: int, payload: bytes = b"{}") -> tuple[str, list[str]]:
     """Make deliveries of one application's endpoints due, as a process without a delivery role leaves them."""
     app = await add_app(db)
     endpoints = [await add_endpoint(db, app, url) for url in doors]
@@ -166,7 +166,7 @@ async def _first_claim(path: Path) -> int:
 async def test_the_endpoints_of_one_claim_share_the_free_memory(db: Database, lanes: str) -> None:
     async with Door() as door:
         door.open.clear()
-        await _owe(db, [door.url] * 30, 10)
+        await _add_due(db, [door.url] * 30, 10)
         async with db.write() as tx:
             await tx.run(f"UPDATE delivery SET lane = {lanes}")
 
@@ -226,7 +226,7 @@ async def test_large_payloads_wait_in_the_database_for_memory_and_small_ones_do_
     size = 100_000
     async with Door() as door, Door() as other:
         door.open.clear()
-        app, _ = await _owe(db, [door.url] * 3, 20, payload=b'"' + b"x" * size + b'"')
+        app, _ = await _add_due(db, [door.url] * 3, 20, payload=b'"' + b"x" * size + b'"')
 
         async with running(db, delivering=terms(memory_bytes=5 * size + 50, concurrency=10, **PATIENT)) as path:
             await _first_claim(path)
@@ -247,7 +247,7 @@ async def test_large_payloads_wait_in_the_database_for_memory_and_small_ones_do_
 
 async def test_a_payload_over_the_whole_bound_is_sent_alone(db: Database) -> None:
     async with Door() as door:
-        await _owe(db, [door.url] * 2, 2, payload=b'"' + b"x" * 50_000 + b'"')
+        await _add_due(db, [door.url] * 2, 2, payload=b'"' + b"x" * 50_000 + b'"')
         async with running(db, delivering=terms(memory_bytes=10_000)) as path:
             await path.until("delivery", 0)
 
@@ -257,7 +257,7 @@ async def test_a_payload_over_the_whole_bound_is_sent_alone(db: Database) -> Non
 async def test_rows_without_memory_stay_first_in_the_queue(db: Database) -> None:
     async with Door() as door:
         door.open.clear()
-        await _owe(db, [door.url], 6, payload=b'"' + b"x" * 50_000 + b'"')
+        await _add_due(db, [door.url], 6, payload=b'"' + b"x" * 50_000 + b'"')
         due = SystemClock().now() - 1_000
         async with db.write() as tx:
             await tx.run("UPDATE delivery SET due_at = :due", due=due)
@@ -298,7 +298,7 @@ async def test_unused_reservations_cause_another_claim(db: Database, monkeypatch
 
         monkeypatch.setattr(queues, "request_claim_when_half_empty", watched)
         queues.budget.reserved += 10
-        _, endpoints = await _owe(db, [door.url], 2)
+        _, endpoints = await _add_due(db, [door.url], 2)
         path.delivery.sink.notify_backlog(endpoints)
         await starved.wait()
         queues.budget.release(10, 0)

@@ -18,7 +18,7 @@ from delivery.client_kit import (
     TIMEOUT,
     a_client,
     ask,
-    crowd,
+    full_accept_queue,
     names,
     open_sockets,
     send,
@@ -43,7 +43,7 @@ async def test_a_receiver_that_never_accepts_is_a_timeout(listener: socket.socke
 
 
 async def test_an_unanswered_connect_is_a_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, crowd(full):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, full_accept_queue(full):
         async with a_client(timeout_seconds=TIMEOUT) as client:
             reply = await ask(client, url_of(full))
 
@@ -115,7 +115,7 @@ async def test_the_next_address_is_tried_if_one_refuses() -> None:
 
 async def test_the_next_address_is_tried_if_one_is_unresponsive() -> None:
     async with Receiver(host="127.0.0.2") as receiver:
-        with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, crowd(full):
+        with socket.create_server(("127.0.0.1", receiver.port), backlog=0) as full, full_accept_queue(full):
             async with a_client(look_up=names(two=["127.0.0.1", "127.0.0.2"]), timeout_seconds=2.0) as client:
                 reply = await ask(client, f"http://two:{receiver.port}/")
 
@@ -155,7 +155,7 @@ async def test_the_error_of_each_address_is_in_the_reply(authority: Authority) -
 async def test_an_error_is_not_hidden_by_an_unresponsive_address(authority: Authority) -> None:
     tls = authority.receiver_context("name", expires=NOW - DAY)
     async with Receiver(tls=tls) as receiver:
-        with socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full, crowd(full):
+        with socket.create_server(("127.0.0.2", receiver.port), backlog=0) as full, full_accept_queue(full):
             async with a_client(
                 look_up=names(name=["127.0.0.1", "127.0.0.2"]), tls=authority.client_context(), timeout_seconds=1.0
             ) as client:
@@ -203,7 +203,7 @@ async def test_a_client_closes_with_dials_in_flight_at_any_loop_iteration(ready:
 
 async def test_two_thousand_unanswered_dials_do_not_delay_a_close(listener: socket.socket) -> None:
     limits = PoolLimits(connections_per_origin=2_000, idle_per_origin=2_000)
-    with crowd(listener):
+    with full_accept_queue(listener):
         async with a_client(timeout_seconds=30.0, limits=limits) as client:
             for _ in range(2_000):
                 send(client, url_of(listener))

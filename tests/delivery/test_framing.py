@@ -85,14 +85,14 @@ BROKEN = {
 
 
 async def asked(client: Client, data: bytes, *, at_once: bool, then: Script = (serve,)) -> tuple[Reply, Receiver]:
-    pieces = [say(data)] if at_once else [step for byte in data for step in (say(bytes([byte])), breathe)]
+    pieces = [say(data)] if at_once else [step for byte in data for step in (say(bytes([byte])), pause_briefly)]
     async with Receiver([read, *pieces, *then], [serve]) as receiver:
         first = await ask(client, receiver.url)
         await ask(client, receiver.url)
     return first, receiver
 
 
-async def breathe(_peer: Peer) -> None:
+async def pause_briefly(_peer: Peer) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 

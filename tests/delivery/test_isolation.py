@@ -57,16 +57,16 @@ _DUE = Sql(
 )
 
 
-class Watch(Door):
+class ArrivalReceiver(Door):
     """A receiver that records each message's first arrival."""
 
     def __init__(self) -> None:
         super().__init__()
         self.came: dict[str, float] = {}
-        self.seen = _Noted(self.came)
+        self.seen = _ArrivalTimes(self.came)
 
 
-class _Noted(list[str]):
+class _ArrivalTimes(list[str]):
     def __init__(self, came: dict[str, float]) -> None:
         super().__init__()
         self._came = came
@@ -77,13 +77,13 @@ class _Noted(list[str]):
 
 
 @contextmanager
-def hole() -> Iterator[str]:
+def unresponsive_address() -> Iterator[str]:
     """Give an address at which the kernel accepts connections and no program responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-async def owe(db: Database, app: str, endpoint: str, count: int) -> None:
+async def add_due_retries(db: Database, app: str, endpoint: str, count: int) -> None:
     """Make retries due."""
     now = SystemClock().now()
     for start in range(0, count, 10_000):
@@ -93,7 +93,7 @@ async def owe(db: Database, app: str, endpoint: str, count: int) -> None:
             await tx.bulk(_DUE, [(msg_id, endpoint, app, DEFAULT_ORG, now - 1_000) for msg_id in made])
 
 
-async def p99(path: Path, app: str, door: Watch) -> float:
+async def p99(path: Path, app: str, door: ArrivalReceiver) -> float:
     """Send at a steady pace; return the 99th percentile of the time from acceptance to arrival."""
     began: dict[str, float] = {}
 
@@ -113,7 +113,7 @@ async def p99(path: Path, app: str, door: Watch) -> float:
 
 
 @asynccontextmanager
-async def two(db: Database, url: str) -> AsyncIterator[tuple[Database, Database]]:
+async def databases_of_one_kind(db: Database, url: str) -> AsyncIterator[tuple[Database, Database]]:
     """Give an empty database and the database of the test, both of the same kind."""
     other = await opened(url)
     try:
@@ -132,14 +132,14 @@ async def test_a_dead_endpoint_with_many_due_retries_does_not_delay_a_healthy_on
     bounds = terms(timeout=20.0, lease_grace=25.0, concurrency=100, memory=10_000, schedule=(0, 3_600))
     rounds: tuple[list[float], list[float]] = ([], [])
 
-    async with two(db, database_url) as both, Watch() as door:
+    async with databases_of_one_kind(db, database_url) as both, ArrivalReceiver() as door:
         apps = [await add_app(each) for each in both]
         for each, app in zip(both, apps, strict=True):
             await add_endpoint(each, app, door.url)
-        with hole() as nowhere:
+        with unresponsive_address() as nowhere:
             other = await add_app(db)
             dead = await add_endpoint(db, other, nowhere if manner == "hangs" else "http://127.0.0.1:9/")
-            await owe(db, other, dead, DUE)
+            await add_due_retries(db, other, dead, DUE)
             for _ in range(ROUNDS):
                 for each, app, taken in zip(both, apps, rounds, strict=True):
                     async with running(each, delivering=bounds) as path:
@@ -148,7 +148,7 @@ async def test_a_dead_endpoint_with_many_due_retries_does_not_delay_a_healthy_on
                         left = await path.count("delivery WHERE attempts = 1 AND lease IS NULL")
 
     alone, beside = map(statistics.median, rounds)
-    told = f"{manner}: p99 {alone * 1e3:.2f} ms alone, {beside * 1e3:.2f} ms beside"
-    logging.getLogger(__name__).info("%s: %s; %d tried; %s", db.dialect.value, told, tried, rounds)
-    assert beside <= alone * WORSE_AT_MOST + NOISE_SECONDS, told
+    summary = f"{manner}: p99 {alone * 1e3:.2f} ms alone, {beside * 1e3:.2f} ms beside"
+    logging.getLogger(__name__).info("%s: %s; %d tried; %s", db.dialect.value, summary, tried, rounds)
+    assert beside <= alone * WORSE_AT_MOST + NOISE_SECONDS, summary
     assert left > DUE / 2, "too few were due for long"

@@ -19,7 +19,7 @@ import uvloop
 
 import message_path
 from delivery.authority import DAY, NOW, Authority
-from delivery.client_kit import crowd, open_sockets, settled_sockets
+from delivery.client_kit import full_accept_queue, open_sockets, settled_sockets
 from delivery.misbehaviours import ALL, Case
 from delivery.proxies import closed_port
 from delivery.receiver import Receiver, hang, read, reset, say
@@ -129,7 +129,7 @@ async def others(authority: Authority) -> AsyncIterator[dict[str, str]]:
             return receiver.url.replace("http:", "https:")
 
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        stack.enter_context(crowd(full))
+        stack.enter_context(full_accept_queue(full))
         yield {
             "does not accept": f"http://127.0.0.1:{full.getsockname()[1]}/",
             "no listener": f"http://127.0.0.1:{closed_port()}/",

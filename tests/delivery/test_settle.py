@@ -86,13 +86,13 @@ async def test_each_sent_delivery_is_written_once(
             door.open.set()
             await path.until("delivery", 0)
             attempts = await path.rows("SELECT msg_id FROM attempt")
-            told = await path.rows("SELECT type FROM operational_event")
+            events = await path.rows("SELECT type FROM operational_event")
 
     assert shaky.errors == []
     assert [record.args for record in caplog.records if "msg_" in str(record.args)] == []
     assert sorted(each.lower() for each in accepted) == sorted(door.seen)
     assert sorted((each,) for each in accepted) == sorted(attempts)
-    assert [kind for (kind,) in told].count("message.attempt.exhausted") == count
+    assert [kind for (kind,) in events].count("message.attempt.exhausted") == count
 
 
 def outcome(to: Receiver) -> SendResult:

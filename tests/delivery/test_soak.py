@@ -39,7 +39,7 @@ WEIGHTS = [1 if case in LONG.values() else 10 for case in CASES]
 MB = 1024 * 1024
 
 
-class Moody(Receiver):
+class MisbehavingReceiver(Receiver):
     """Misbehaves differently on each connection, and sometimes not at all; keeps no record of requests."""
 
     def __init__(self, *, seed: int, authority: Authority | None = None) -> None:
@@ -120,12 +120,15 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
     async with db.write() as tx:
         # Otherwise the page cache of the growing file reaches 64 MB, which looks like a leak.
         await tx.run("PRAGMA cache_size=-1024")
-    async with receivers(authority) as moody, running(db, delivering=terms(timeout=0.5, gone_disables=False)) as path:
-        apps = [await add_app(db) for _ in moody]
-        for app, (receiver, host) in zip(apps, moody, strict=True):
+    async with (
+        receivers(authority) as broken,
+        running(db, delivering=terms(timeout=0.5, gone_disables=False)) as path,
+    ):
+        apps = [await add_app(db) for _ in broken]
+        for app, (receiver, host) in zip(apps, broken, strict=True):
             await add_endpoint(db, app, receiver.url.replace("127.0.0.1", host))
         warmed = 0
-        while warm and len(set().union(*(receiver.drawn for receiver, _ in moody))) < len(CASES):
+        while warm and len(set().union(*(receiver.drawn for receiver, _ in broken))) < len(CASES):
             warmed += (await send_for(path, apps, 1.0))[0]
         sent, samples = await send_for(path, apps, seconds)
         await path.until("delivery", 0)
@@ -139,7 +142,7 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
     assert warmed + sent == attempts
     assert sent > seconds * PER_SECOND / 4  # a slow machine sends fewer; with none the test would show nothing
     # Most misbehaviours end a connection.
-    assert sum(receiver.connections for receiver, _ in moody) > attempts / 10
+    assert sum(receiver.connections for receiver, _ in broken) > attempts / 10
     assert {(case.code,) for case in CASES} <= set(codes)
     assert after.descriptors == before.descriptors
     assert after.tasks == before.tasks
@@ -147,12 +150,14 @@ async def soak(folder: Path, authority: Authority, *, seconds: float, growth_mb:
 
 
 @asynccontextmanager
-async def receivers(authority: Authority) -> AsyncIterator[list[tuple[Moody, str]]]:
+async def receivers(authority: Authority) -> AsyncIterator[list[tuple[MisbehavingReceiver, str]]]:
     """Open receivers that are reached by name, by address and with TLS."""
     async with AsyncExitStack() as stack:
-        moody = [await stack.enter_async_context(Moody(seed=seed)) for seed in range(6)]
-        secret = [await stack.enter_async_context(Moody(seed=seed, authority=authority)) for seed in range(2)]
-        yield [(each, "localhost") for each in moody[:2]] + [(each, "127.0.0.1") for each in [*moody[2:], *secret]]
+        broken = [await stack.enter_async_context(MisbehavingReceiver(seed=seed)) for seed in range(6)]
+        secret = [
+            await stack.enter_async_context(MisbehavingReceiver(seed=seed, authority=authority)) for seed in range(2)
+        ]
+        yield [(each, "localhost") for each in broken[:2]] + [(each, "127.0.0.1") for each in [*broken[2:], *secret]]
 
 
 async def send_for(path: message_path.Path, apps: list[str], seconds: float) -> tuple[int, list[Sample]]:

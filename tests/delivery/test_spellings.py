@@ -79,7 +79,7 @@ IPV6_TEXTS: dict[str, Callable[[IPv6Address], str]] = {
 def test_a_blocked_address_is_blocked_in_every_ipv4_spelling(
     address: IPv4Address, spelling: tuple[int, list[str], str, bool], scheme: str, userinfo: str, rest: str
 ) -> None:
-    url = f"{scheme}://{userinfo}{spelt(address, spelling)}{rest}"
+    url = f"{scheme}://{userinfo}{spelled(address, spelling)}{rest}"
 
     with pytest.raises(BlockedError):
         dialled(url, STRICT)
@@ -89,7 +89,7 @@ def test_a_blocked_address_is_blocked_in_every_ipv4_spelling(
 def test_a_public_address_is_dialed_in_every_ipv4_spelling(
     address: IPv4Address, spelling: tuple[int, list[str], str, bool], scheme: str, userinfo: str, rest: str
 ) -> None:
-    url = f"{scheme}://{userinfo}{spelt(address, spelling)}{rest}"
+    url = f"{scheme}://{userinfo}{spelled(address, spelling)}{rest}"
 
     assert dialled(url, STRICT) == (str(address),)
 
@@ -122,7 +122,7 @@ def test_metadata_is_blocked_in_every_ipv4_spelling_despite_allowed_subnets(
     spelling: tuple[int, list[str], str, bool],
 ) -> None:
     with pytest.raises(BlockedError):
-        dialled(f"http://{spelt(METADATA, spelling)}/", ALL_ALLOWED)
+        dialled(f"http://{spelled(METADATA, spelling)}/", ALL_ALLOWED)
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -211,7 +211,7 @@ def test_the_delivery_dials_the_host_that_the_api_has_stored(rest: str) -> None:
     assert urlsplit(stored).hostname == target.host
 
 
-def spelt(address: IPv4Address, spelling: tuple[int, list[str], str, bool]) -> str:
+def spelled(address: IPv4Address, spelling: tuple[int, list[str], str, bool]) -> str:
     parts, forms, ending, wide = spelling
     text = dotted(address, parts, forms) + ending
     return text.lower().translate(FULL_WIDTH) if wide else text

@@ -223,7 +223,7 @@ async def stored(database_url: str) -> set[str]:
         await db.close()
 
 
-async def reckon(senders: Senders, receiver: Receiver, server: Live) -> None:
+async def check_received_once(senders: Senders, receiver: Receiver, server: Live) -> None:
     """Check that each key made exactly one message, that it was received, and that there is no other."""
     await all_received(senders, receiver)
     await asyncio.to_thread(server.stop)

@@ -10,11 +10,11 @@ import pytest
 from faults.kit import (
     Lost,
     all_received,
+    check_received_once,
     ended,
     eventually,
     kill_at_work,
     node,
-    reckon,
     sending,
     slowly,
     started,
@@ -42,7 +42,7 @@ async def killed_again_and_again(database_url: str, folder: Path, kills: int) ->
                     await kill_at_work(server, senders, receiver)
                     await started(server)
 
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)
 
 
 async def test_acknowledged_messages_survive_kills_in_the_middle_of_accept(database_url: str, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ async def died_at(database_url: str, folder: Path, places: Sequence[str]) -> Non
                 await started(server, failpoints="")
                 await senders.take(BETWEEN)
 
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)
 
 
 async def test_acknowledged_messages_survive_a_kill_just_before_and_just_after_the_commit(

@@ -24,11 +24,11 @@ def test_receivers_that_never_read_hold_a_bounded_amount_of_payloads(tmp_path: P
         server = stack.enter_context(serving(database_url, tmp_path))
         app = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
         for _ in range(RECEIVERS):
-            deaf = stack.enter_context(socket.socket())  # the kernel accepts connections, and no program reads
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            deaf.bind(("127.0.0.1", 0))
-            deaf.listen(1_024)
-            url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+            unread = stack.enter_context(socket.socket())  # the kernel accepts connections, and no program reads
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            unread.bind(("127.0.0.1", 0))
+            unread.listen(1_024)
+            url = f"http://127.0.0.1:{unread.getsockname()[1]}/"
             assert 201 == server.call("POST", f"/api/v1/app/{app}/endpoint", {"url": url})[0]
 
         def post(number: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.kit import ended, eventually, node, reckon, sending, slowly, started, with_endpoint
+from faults.kit import check_received_once, ended, eventually, node, sending, slowly, started, with_endpoint
 from live import Live
 from postgres import Cluster
 
@@ -30,7 +30,7 @@ async def outage(cluster: Cluster, folder: Path, seconds: float) -> None:
 
             await eventually(lambda: senders.statuses[503])
             assert server.pid == pid
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)
 
 
 async def gone(server: Live, path: str, seconds: float) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from delivery.client_kit import crowd
+from delivery.client_kit import full_accept_queue
 from delivery.receiver import Receiver, reset
 from faults.forwarder import Forwarder
-from faults.kit import ended, eventually, node, received, reckon, sending, slowly, started, with_endpoint
+from faults.kit import check_received_once, ended, eventually, node, received, sending, slowly, started, with_endpoint
 from live import Live
 from message_path import add_app
 from postgres import Cluster
@@ -51,7 +51,7 @@ async def test_a_stopped_server_ends_in_order_and_its_successor_continues(databa
                 await started(server)
                 await senders.take(50)
 
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)
 
     assert left, "everything had been sent before the stop, so it proved nothing"
     assert set(received(receiver).values()) == {1}
@@ -99,7 +99,7 @@ async def test_two_thousand_dials_in_flight_do_not_delay_a_stop(migrated_url: st
     with silent(connects=state == CONNECTED) as listener, ended(server), ExitStack() as stack:
         port = listener.getsockname()[1]
         if state == DIALING:
-            stack.enter_context(crowd(listener))
+            stack.enter_context(full_accept_queue(listener))
         path = await add_endpoints(migrated_url, port, DIALS)
         await started(server)
         await asyncio.to_thread(send, server, path, 5)
@@ -195,4 +195,4 @@ async def test_an_unresponsive_database_does_not_delay_a_stop(private_cluster: C
                 assert await asyncio.to_thread(server.stop) in {0, 1}
                 forwarder.thaw()
                 await started(server)
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)

@@ -21,7 +21,7 @@ MESSAGES = 40
 LOAD = 200
 
 
-class Moody:
+class RefusingReceiver:
     """Refuses everything at first, then every second message in order of arrival."""
 
     def __init__(self) -> None:
@@ -40,13 +40,13 @@ class Moody:
 
 
 @pytest.fixture
-async def moody() -> Moody:
-    return Moody()
+async def refusing() -> RefusingReceiver:
+    return RefusingReceiver()
 
 
 @pytest.fixture
-async def receiver(moody: Moody) -> AsyncIterator[Receiver]:
-    async with Receiver([moody.serve]) as receiver:
+async def receiver(refusing: RefusingReceiver) -> AsyncIterator[Receiver]:
+    async with Receiver([refusing.serve]) as receiver:
         yield receiver
 
 
@@ -56,13 +56,13 @@ def server(database_url: str, tmp_path: Path) -> Iterator[Live]:
         yield server
 
 
-async def test_items_match_the_receivers_record(server: Live, receiver: Receiver, moody: Moody) -> None:
+async def test_items_match_the_receivers_record(server: Live, receiver: Receiver, refusing: RefusingReceiver) -> None:
     at, messages = await asyncio.to_thread(_sent, server, receiver)
     await eventually(lambda: len(receiver.requests) == MESSAGES)
     await eventually(lambda: _attempts(server, at) == MESSAGES)
     since = {"since": rfc3339(SystemClock().now() - HOUR)}
     _, estimate = await asyncio.to_thread(server.call, "POST", f"{at}/recover?dryRun=true", since)
-    moody.is_out = False
+    refusing.is_out = False
 
     _, started = await asyncio.to_thread(server.call, "POST", f"{at}/recover", since)
     path = f"/api/v1/background-task/{started['id']}"
@@ -72,10 +72,10 @@ async def test_items_match_the_receivers_record(server: Live, receiver: Receiver
     assert (estimate["total"], estimate["exact"]) == (MESSAGES, True)
     assert set(estimate["sample"]) <= messages
     assert (ended["status"], ended["data"]) == ("finished", {"messagesSent": MESSAGES})
-    assert _items(server, path, "delivered") == moody.took
-    assert _items(server, path, "failed") == moody.refused
-    assert moody.took | moody.refused == messages
-    assert len(moody.took) in (MESSAGES // 2, MESSAGES // 2 + 1)
+    assert _items(server, path, "delivered") == refusing.took
+    assert _items(server, path, "failed") == refusing.refused
+    assert refusing.took | refusing.refused == messages
+    assert len(refusing.took) in (MESSAGES // 2, MESSAGES // 2 + 1)
 
 
 @pytest.mark.parametrize("more", [{"task_chunk": 7}, {"task_chunk": 7, "delivery_concurrency": 1}])
@@ -120,31 +120,31 @@ def _attempts(server: Live, at: str) -> int:
 
 
 def _items(server: Live, path: str, outcome: str) -> set[str]:
-    status, told = server.call("GET", f"{path}/items?limit=250&outcome={outcome}")
-    assert status == 200, told
-    return {item["msgId"] for item in told["data"]}
+    status, response = server.call("GET", f"{path}/items?limit=250&outcome={outcome}")
+    assert status == 200, response
+    return {item["msgId"] for item in response["data"]}
 
 
 def test_a_stream_resumes_after_a_restart_and_does_not_delay_the_shutdown(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
-    with _stream(server, f"{path}/events") as told:
-        assert [b"1", b"2"] == _ids(told, 2)
+    with _stream(server, f"{path}/events") as response:
+        assert [b"1", b"2"] == _ids(response, 2)
         assert server.stop() == 0
-        assert told.read() == b""  # ended by itself: a cut at the end of the grace period would raise an error here
+        assert response.read() == b""  # ended by itself: a cut at the end of the grace period would raise an error here
     assert "Traceback" not in server.log()
 
     server.restart()
-    with _stream(server, f"{path}/events", **{"last-event-id": "2"}) as told:
+    with _stream(server, f"{path}/events", **{"last-event-id": "2"}) as response:
         assert server.call("POST", f"{path}/cancel")[0] == 200
-        assert [b"3"] == _ids(told, 1)
+        assert [b"3"] == _ids(response, 1)
     assert server.call("GET", f"{path}/events", headers={"last-event-id": "3"}) == (204, None)
 
 
 def test_readers_that_disconnect_leave_no_stream_open(server: Live) -> None:
     path = f"/api/v1/background-task/{_paused(server)}"
     for _ in range(40):  # more streams than a token may have at once
-        with _stream(server, f"{path}/events") as told:
-            assert [b"1", b"2"] == _ids(told, 2)
+        with _stream(server, f"{path}/events") as response:
+            assert [b"1", b"2"] == _ids(response, 2)
     assert "Traceback" not in server.log()
 
 
@@ -157,8 +157,8 @@ def _paused(server: Live) -> str:
     server.call("POST", f"/api/v1/app/{app['id']}/msg", body)
     since = {"since": rfc3339(SystemClock().now() - HOUR)}
     _, started = server.call("POST", f"{at}/{endpoint['id']}/replay-missing?force=true", since)
-    status, told = server.call("POST", f"/api/v1/background-task/{started['id']}/pause")
-    assert status == 200, told
+    status, response = server.call("POST", f"/api/v1/background-task/{started['id']}/pause")
+    assert status == 200, response
     return str(started["id"])
 
 
@@ -170,14 +170,14 @@ def _stream(server: Live, path: str, **headers: Any) -> Iterator[http.client.HTT
         yield connection.getresponse()
 
 
-def _ids(told: http.client.HTTPResponse, count: int) -> list[bytes]:
+def _ids(response: http.client.HTTPResponse, count: int) -> list[bytes]:
     """Read on until this many ids have arrived, to the end of the last one's event."""
     found: list[bytes] = []
     while len(found) < count:
-        line = told.readline()
+        line = response.readline()
         assert line, "the stream has ended"
         if line.startswith(b"id: "):
             found.append(line.removeprefix(b"id: ").strip())
-    while told.readline().strip():
+    while response.readline().strip():
         pass
     return found

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from faults.kit import PAUSE, TIMEOUT, ended, eventually, node, reckon, sending, slowly, started, with_endpoint
+from faults.kit import (
+    PAUSE,
+    TIMEOUT,
+    check_received_once,
+    ended,
+    eventually,
+    node,
+    sending,
+    slowly,
+    started,
+    with_endpoint,
+)
 from live import Live
 from tasks.kit import rows
 from tidings.clock import HOUR, SystemClock, rfc3339
@@ -30,7 +41,7 @@ def unwritable(pid: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
-async def told(server: Live, task: str) -> dict[str, Any]:
+async def task_status(server: Live, task: str) -> dict[str, Any]:
     status, answer = await asyncio.to_thread(server.call, "GET", f"/api/v1/background-task/{task}")
     assert status == 200, answer
     found: dict[str, Any] = answer
@@ -39,7 +50,7 @@ async def told(server: Live, task: str) -> dict[str, Any]:
 
 async def until(server: Live, task: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     async with asyncio.timeout(TIMEOUT):
-        while not holds(found := await told(server, task)):  # noqa: ASYNC110 - another process has no event
+        while not holds(found := await task_status(server, task)):  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(PAUSE)
     return found
 
@@ -62,16 +73,16 @@ async def test_an_unwritable_file_causes_refusals_and_no_loss(sqlite_url: str, t
                 with unwritable(server.pid):
                     refused = senders.statuses[503]
                     await eventually(lambda: senders.statuses[503] >= refused + 20)
-                    before = await told(server, task["id"])
+                    before = await task_status(server, task["id"])
                     for call in (replay, ("POST", path, {"eventType": "a.b", "payload": {}})):
                         status, answer = await asyncio.to_thread(server.call, *call)
                         assert status == 503, answer
                         assert {"code", "detail"} <= set(answer)
-                    during = await told(server, task["id"])
+                    during = await task_status(server, task["id"])
                 await senders.take(60)
 
             finished = await until(server, task["id"], lambda task: task["status"] != "running")
-            await reckon(senders, receiver, server)
+            await check_received_once(senders, receiver, server)
 
     progress = before["x"]["progress"]
     assert (before["x"]["state"], before["x"]["error"]) == ("running", None)

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from cli.command import tidings
 from delivery.receiver import Receiver
-from faults.kit import ended, eventually, node, reckon, sending, started, with_endpoint
+from faults.kit import check_received_once, ended, eventually, node, sending, started, with_endpoint
 from live import Live, free_port
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc")
@@ -94,7 +94,7 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(server: Live) -> 
                 await senders.take(100)
                 await kill_one_of(server)
 
-        await reckon(senders, receiver, server)
+        await check_received_once(senders, receiver, server)
 
     assert senders.cut, "no request was on the wire of a killed worker, so it proved nothing"
 
@@ -117,7 +117,7 @@ async def test_the_workers_of_a_killed_supervisor_stop_and_nothing_is_lost(serve
             await started(server)
             await senders.take(100)
 
-        await reckon(senders, receiver, server)
+        await check_received_once(senders, receiver, server)
 
     assert "the supervisor has ended" in server.log()
 

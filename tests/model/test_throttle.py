@@ -16,7 +16,7 @@ START = 1_700_000_000 * SECOND_US
 
 
 @dataclass
-class Bank:
+class SharedTokens:
     """The shared token counts, and the send times of each key."""
 
     tats: dict[str, int] = field(default_factory=dict)
@@ -50,37 +50,37 @@ def test_no_window_of_ten_seconds_holds_more_than_the_rate(
 ) -> None:
     app = RateLimit("app", app_rate)
     limits = {0: (app,), 1: (RateLimit("own", own_rate), app), 2: (RateLimit("own", own_rate),)}
-    bank, now = Bank(), START
+    shared, now = SharedTokens(), START
 
     for pause, count, late, who in turns:
         now += pause
-        bank.take([TokenRequest(limits[who], count), TokenRequest(limits[0], count // 3)], now, late)
+        shared.take([TokenRequest(limits[who], count), TokenRequest(limits[0], count // 3)], now, late)
 
-    assert most_in_a_window(bank.sent.get("app", []), WINDOW_US) <= 10 * app_rate
-    assert most_in_a_window(bank.sent.get("own", []), WINDOW_US) <= 10 * own_rate
+    assert most_in_a_window(shared.sent.get("app", []), WINDOW_US) <= 10 * app_rate
+    assert most_in_a_window(shared.sent.get("own", []), WINDOW_US) <= 10 * own_rate
 
 
 @pytest.mark.parametrize("rate", [1, 7, 100, 65_535])
 def test_a_limit_under_constant_demand_gives_nearly_all_of_its_rate(rate: int) -> None:
-    bank = Bank()
+    shared = SharedTokens()
 
     for turn in range(24):  # longer than a window
-        bank.take([TokenRequest((RateLimit("own", rate),), 100_000)], START + turn * SECOND_US // 2)
+        shared.take([TokenRequest((RateLimit("own", rate),), 100_000)], START + turn * SECOND_US // 2)
 
-    assert 0.96 * rate * 12 <= len(bank.sent["own"]) <= rate * 13
+    assert 0.96 * rate * 12 <= len(shared.sent["own"]) <= rate * 13
 
 
 @pytest.mark.parametrize("late_turns", range(1, 6))
 def test_tokens_used_late_and_then_at_once_stay_below_the_rate(late_turns: int) -> None:
     """The worst case: late and punctual sends fall into one window."""
-    bank = Bank()
+    shared = SharedTokens()
 
     for turn in range(60):
-        bank.take(
+        shared.take(
             [TokenRequest((RateLimit("own", 50),), 500)], START + turn * SECOND_US // 2, late=float(turn < late_turns)
         )
 
-    assert most_in_a_window(bank.sent["own"], WINDOW_US) <= 500
+    assert most_in_a_window(shared.sent["own"], WINDOW_US) <= 500
 
 
 @pytest.mark.parametrize("rate", [3, 7, 15, 29, 700, 65_535])
@@ -93,10 +93,10 @@ def test_tokens_are_never_closer_than_a_step(rate: int) -> None:
 
 
 def test_no_more_than_a_second_is_taken_ahead() -> None:
-    bank = Bank()
+    shared = SharedTokens()
 
-    [first] = bank.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
-    [second] = bank.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
+    [first] = shared.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
+    [second] = shared.take([TokenRequest((RateLimit("own", 100),), 1_000)], START)
 
     assert (98, 0) == (first, second)
 
@@ -124,11 +124,11 @@ def test_a_slow_limit_does_not_use_up_the_fast_one_that_it_shares() -> None:
 
 
 def test_a_clock_that_goes_back_delays_a_limit_by_at_most_a_second() -> None:
-    bank = Bank()
-    bank.take([TokenRequest((RateLimit("own", 10),), 100)], START)
+    shared = SharedTokens()
+    shared.take([TokenRequest((RateLimit("own", 10),), 100)], START)
 
     early = START - 3_600 * SECOND_US
-    [at_once] = bank.take([TokenRequest((RateLimit("own", 10),), 100)], early)
-    [later] = bank.take([TokenRequest((RateLimit("own", 10),), 100)], early + HORIZON_US + round(step_of(10)))
+    [at_once] = shared.take([TokenRequest((RateLimit("own", 10),), 100)], early)
+    [later] = shared.take([TokenRequest((RateLimit("own", 10),), 100)], early + HORIZON_US + round(step_of(10)))
 
     assert (0, 10) == (at_once, later)

@@ -35,7 +35,7 @@ POINTS = (
 TIMEOUT = 30
 
 
-def run_to_death(pool: ProcessPool, url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
+def run_until_killed(pool: ProcessPool, url: str, name: str, failpoints: str, sabotage: str = "none") -> None:
     with pool.started(WORKER, url, name, failpoints, sabotage) as process:
         assert process.wait() == -signal.SIGKILL, "the failpoint was never reached"
 
@@ -71,7 +71,7 @@ async def test_a_task_killed_at_any_failpoint_counts_exactly(pool: ProcessPool, 
     first, second = await begun(migrated_url, tasks=2)
 
     # At its third pass a failpoint is in the middle of the work; yields and claims alternate from then on.
-    await asyncio.to_thread(run_to_death, pool, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
+    await asyncio.to_thread(run_until_killed, pool, migrated_url, "a", f"{point}=kill@{3 if 'yield' in point else 6}")
     halfway = [await seen(migrated_url, task) for task in (first, second)]
 
     assert 0 < sum(task.done for task in halfway) < 2 * ITEMS
@@ -84,7 +84,7 @@ async def test_a_task_ends_despite_repeated_kills(pool: ProcessPool, migrated_ur
     """More crashes than the attempt limit, each after some progress, and no failure."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT + 2):
-        await asyncio.to_thread(run_to_death, pool, migrated_url, f"w{number}", "task.before_commit=kill@3")
+        await asyncio.to_thread(run_until_killed, pool, migrated_url, f"w{number}", "task.before_commit=kill@3")
     halfway = await seen(migrated_url, task)
     ((ended, wrong),) = await finished(migrated_url, task)
 
@@ -97,7 +97,7 @@ async def test_a_chunk_that_kills_its_process_is_given_up_after_five(pool: Proce
     """I10: at most five attempts at one position, crashes included."""
     (task,) = await begun(migrated_url)
     for number in range(ATTEMPT_LIMIT):
-        await asyncio.to_thread(run_to_death, pool, migrated_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_until_killed, pool, migrated_url, f"w{number}", "task.after_effects=kill")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, ATTEMPT_LIMIT, 0)
@@ -164,7 +164,7 @@ async def test_without_the_fence_the_checker_sees_the_zombie(pool: ProcessPool, 
 async def test_with_two_transactions_the_checker_sees_the_doubled_effects(pool: ProcessPool, migrated_url: str) -> None:
     """The sabotage: effects committed before their checkpoint are repeated after a crash in between."""
     (task,) = await begun(migrated_url)
-    await asyncio.to_thread(run_to_death, pool, migrated_url, "a", "test.between=kill@5", "split")
+    await asyncio.to_thread(run_until_killed, pool, migrated_url, "a", "test.between=kill@5", "split")
     ((ended, wrong),) = await finished(migrated_url, task)
 
     assert ended.state is State.SUCCEEDED
@@ -176,7 +176,7 @@ async def test_the_checker_sees_an_uncounted_lease_expiry(pool: ProcessPool, sql
     """The sabotage: if a lease expiry were no failed attempt, the five-attempts test would find the task active."""
     (task,) = await begun(sqlite_url)
     for number in range(ATTEMPT_LIMIT):
-        await asyncio.to_thread(run_to_death, pool, sqlite_url, f"w{number}", "task.after_effects=kill")
+        await asyncio.to_thread(run_until_killed, pool, sqlite_url, f"w{number}", "task.after_effects=kill")
         async with looking(sqlite_url) as db:
             await run_sql(db, "UPDATE task SET failed_attempts = 0")
 

@@ -16,13 +16,13 @@ from tidings.storage.tables import claims, tasks
 
 NOW = 1_700_000_000_000
 POLICY = TaskPolicy(per_tenant=100)
-CROWDS = 12
+TASK_SETS = 12
 ROUND = 2
 """The maximum number of one tenant's slices while another waits: the last of a round and the first of the next."""
 
 
 @dataclass
-class Crowd:
+class TaskSet:
     """Tasks of a few tenants, each with some slices to run, and the order of their claims."""
 
     dice: random.Random
@@ -44,7 +44,7 @@ class Crowd:
             # Its tenant's own earlier tasks run first, one per round, and a round has one task of each tenant.
             self.ahead[task_id] = ROUND * len(tenants) * (owners[:number].count(tenant) + 1)
 
-    async def pass_by(self, tx: Write) -> None:
+    async def run_to_end(self, tx: Write) -> None:
         """Run all of them to their ends."""
         while (task := await claims.claim(tx, POLICY, [KIND], "w", NOW)) is not None:
             self.slices[task.id] -= 1
@@ -67,33 +67,33 @@ class Crowd:
             assert self.ahead[task_id] >= 0, f"I9: {task_id} was never claimed"
 
 
-def crowds() -> Iterator[Crowd]:
-    return (Crowd(random.Random(seed)) for seed in range(CROWDS))  # noqa: S311
+def task_sets() -> Iterator[TaskSet]:
+    return (TaskSet(random.Random(seed)) for seed in range(TASK_SETS))  # noqa: S311
 
 
-async def pass_by(db: Database) -> None:
-    for crowd in crowds():
+async def run_to_end(db: Database) -> None:
+    for task_set in task_sets():
         async with db.write(advisory_lock=tasks.CLAIM_LOCK) as tx:
-            await crowd.gather(tx)
-            wanted = sum(crowd.slices.values())
-            await crowd.pass_by(tx)
-            assert crowd.seen == wanted
+            await task_set.gather(tx)
+            wanted = sum(task_set.slices.values())
+            await task_set.run_to_end(tx)
+            assert task_set.seen == wanted
             await tx.run("DELETE FROM task")
 
 
 async def test_each_tenant_is_served_in_its_round(db: Database) -> None:
     """I9, I12: a queued task runs within a known number of slices, and no other tenant runs twice per round before."""
-    await pass_by(db)
+    await run_to_end(db)
 
 
 async def test_the_checker_finds_claims_by_age_unfair(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sabotage: without fair-share rounds the oldest task always goes first."""
 
-    async def selfish(tx: Write, tenant: str, priority: int, known: Sequence[str], *, behind: int = 0) -> int:
+    async def oldest_first(tx: Write, tenant: str, priority: int, known: Sequence[str], *, behind: int = 0) -> int:
         del tx, tenant, priority, known, behind
         return 0
 
-    monkeypatch.setattr(tasks, "next_round", selfish)
-    monkeypatch.setattr(claims, "next_round", selfish)
+    monkeypatch.setattr(tasks, "next_round", oldest_first)
+    monkeypatch.setattr(claims, "next_round", oldest_first)
     with pytest.raises(AssertionError, match=r"I9|I12"):
-        await pass_by(db)
+        await run_to_end(db)

@@ -20,7 +20,7 @@ from tidings.tasks.resending import ResendWindow
 WINDOW = 10.0
 
 
-def _worst(sent: list[tuple[float, int]]) -> int:
+def _most_in_ten_seconds(sent: list[tuple[float, int]]) -> int:
     """Return the maximum number of sends in any ten seconds."""
     return max(
         (sum(count for timestamp, count in sent if begun <= timestamp < begun + WINDOW) for begun, _ in sent), default=0
@@ -49,7 +49,7 @@ def _sends(rate: int, seconds: float, dice: random.Random, slices: list[float]) 
 def test_no_ten_seconds_hold_more_sends_than_the_rate_allows(rate: int, seed: int, slices: list[float]) -> None:
     sent = list(_sends(rate, 45, random.Random(seed), sorted(slices)))  # noqa: S311 - a schedule, no secret
 
-    assert _worst(sent) <= 10 * rate
+    assert _most_in_ten_seconds(sent) <= 10 * rate
     assert all(count >= 1 for _, count in sent)
 
 

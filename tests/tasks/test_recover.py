@@ -81,7 +81,7 @@ def _attempts(made: int, ends: int, dice: random.Random) -> tuple[list[int], int
     return before, next((timestamp for timestamp in timestamps if timestamp >= ends), None)
 
 
-def _suffer(
+def _add_failures(
     seed: SeedData, messages: int, spread_ms: int, age_ms: int, *, schedule: bool
 ) -> tuple[set[str], dict[str, int]]:
     """Let messages fail during an outage, and deliver some; return the failed ones and the scheduled ones."""
@@ -115,7 +115,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_each_failed_message_is_resent_once(env: Environment, case: tuple[int, int, int, bool]) -> None:
     messages, spread_ms, age_ms, schedule = case
-    failed, due = _suffer(env.seed, messages, spread_ms, age_ms, schedule=schedule)
+    failed, due = _add_failures(env.seed, messages, spread_ms, age_ms, schedule=schedule)
     attempts = len(env.seed.attempts)
     await env.seed.write(env.db)
 
@@ -132,7 +132,7 @@ async def test_each_failed_message_is_resent_once(env: Environment, case: tuple[
 
 
 async def test_a_message_in_flight_is_left_to_its_sender_and_recorded(env: Environment) -> None:
-    failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=True)
+    failed, _ = _add_failures(env.seed, 50, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     await lease_all(env.db, lease=77)
 
@@ -144,7 +144,7 @@ async def test_a_message_in_flight_is_left_to_its_sender_and_recorded(env: Envir
 
 async def test_a_message_delivered_meanwhile_is_not_resent(env: Environment) -> None:
     """Sends settle beside the task: in the end each message is either delivered or scheduled, never both."""
-    failed, due = _suffer(env.seed, 400, HOUR, HOUR, schedule=True)
+    failed, due = _add_failures(env.seed, 400, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     await lease_all(env.db, lease=77)
     lucky = sorted(due)[::2]
@@ -177,7 +177,7 @@ async def test_only_failures_in_the_range_are_resent(env: Environment) -> None:
 
 async def test_the_attempts_of_a_recovery_lie_outside_its_range(env: Environment) -> None:
     """A message whose resend fails while the task runs is not sent a second time by the task."""
-    failed, _ = _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
+    failed, _ = _add_failures(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
         task = await env.recover(NOW - 2 * HOUR)
@@ -249,7 +249,7 @@ async def test_another_endpoint_is_not_affected(env: Environment) -> None:
     ],
 )
 async def test_a_recovery_fails_when_its_endpoint_no_longer_receives(env: Environment, change: str, code: str) -> None:
-    _suffer(env.seed, 60, HOUR, HOUR, schedule=False)
+    _add_failures(env.seed, 60, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
         task = await env.recover(NOW - 2 * HOUR)
@@ -265,7 +265,7 @@ async def test_a_recovery_fails_when_its_endpoint_no_longer_receives(env: Enviro
 
 
 async def test_a_backlog_pauses_the_task_until_half_of_it_is_delivered(env: Environment) -> None:
-    _suffer(env.seed, 100, HOUR, HOUR, schedule=False)
+    _add_failures(env.seed, 100, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     async with env.working(replace(QUICK, chunk_rows=7, backlog=20)):
         task = await env.recover(NOW - 2 * HOUR)
@@ -285,7 +285,7 @@ async def test_a_backlog_pauses_the_task_until_half_of_it_is_delivered(env: Envi
 
 
 async def test_a_cancel_stops_the_recovery_and_cancels_deliveries_not_in_flight(env: Environment) -> None:
-    _suffer(env.seed, 100, HOUR, HOUR, schedule=True)
+    _add_failures(env.seed, 100, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     scheduled = await rows(env.db, "SELECT msg_id, due_at FROM delivery ORDER BY msg_id")
     async with env.working(replace(QUICK, chunk_rows=10, backlog=20)):
@@ -302,7 +302,7 @@ async def test_a_cancel_stops_the_recovery_and_cancels_deliveries_not_in_flight(
 async def test_delivery_is_woken_after_each_chunk(env: Environment) -> None:
     woken: list[str] = []
     notifier = Notifier(deliveries=woken.extend)
-    _suffer(env.seed, 30, HOUR, HOUR, schedule=False)
+    _add_failures(env.seed, 30, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
 
     await Environment(env.db, env.seed, services_of(env.db, notifier=notifier)).recovered(
@@ -314,7 +314,7 @@ async def test_delivery_is_woken_after_each_chunk(env: Environment) -> None:
 
 
 async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Environment) -> None:
-    failed, _ = _suffer(env.seed, 50, HOUR, HOUR, schedule=False)
+    failed, _ = _add_failures(env.seed, 50, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     first = await env.recover(NOW - 2 * HOUR)
     second = await env.recover(NOW - 2 * HOUR)
@@ -330,7 +330,7 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Envir
 
 async def test_the_size_of_a_large_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidings.tasks.key_ranges.COUNT_LIMIT", 50)
-    _suffer(env.seed, 400, HOUR, HOUR, schedule=False)
+    _add_failures(env.seed, 400, HOUR, HOUR, schedule=False)
     attempts = len(env.seed.attempts)
     await env.seed.write(env.db)
 
@@ -363,7 +363,7 @@ async def test_on_postgresql_the_range_closes_when_older_transactions_have_ended
 
 async def test_every_probe_goes_through_an_index(env: Environment) -> None:
     """With and without statistics: no scan of a table, and none of all the endpoint's attempts."""
-    _suffer(env.seed, 3_000, HOUR, HOUR, schedule=True)
+    _add_failures(env.seed, 3_000, HOUR, HOUR, schedule=True)
     await env.seed.write(env.db)
     some: dict[str, str | int] = {
         "endpoint": env.seed.endpoint_id,
@@ -395,7 +395,7 @@ def test_the_registry_has_the_kind_recover() -> None:
 
 @pytest.mark.chaos
 async def test_a_recovery_of_100_000_messages_ends_within_ten_seconds(env: Environment) -> None:
-    failed, _ = _suffer(env.seed, 100_000, HOUR, HOUR, schedule=False)
+    failed, _ = _add_failures(env.seed, 100_000, HOUR, HOUR, schedule=False)
     await env.seed.write(env.db)
     begun = env.services.clock.monotonic()
 

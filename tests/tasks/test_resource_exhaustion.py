@@ -38,12 +38,12 @@ async def test_on_sqlite_a_task_waits_for_a_locked_file(sqlite_url: str) -> None
         db, handler = env.db, Counting()
         async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 5)
-            with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=5)) as hog:
-                hog.execute("BEGIN IMMEDIATE")
+            with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=5)) as holder:
+                holder.execute("BEGIN IMMEDIATE")
                 before = len(handler.seen)
                 await asyncio.sleep(HELD_SECONDS / 5)
                 assert len(handler.seen) == before
-                hog.rollback()
+                holder.rollback()
             await is_exact(db, task, 3_000)
 
 
@@ -102,7 +102,7 @@ async def _standing_still(db: Database, task: Task) -> Task:
     return before
 
 
-class Line:
+class NetworkPath:
     """A network path to a database on which all traffic can stop, and later resume as if nothing had happened."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Line:
 async def test_on_postgresql_statements_that_arrive_late_change_nothing(postgres_dsn: str, seen: int) -> None:
     """A node is cut off within a statement, another one takes over, and then the rest of the statement arrives."""
     limits = replace(TENS, lease_seconds=3.0)
-    far, near, line = Counting(worker="far"), Counting(worker="near"), Line()
+    far, near, line = Counting(worker="far"), Counting(worker="near"), NetworkPath()
     async with (
         begun(postgres_dsn, 2_000) as (env, task),
         line.to(postgres_dsn) as url,

@@ -66,9 +66,9 @@ async def test_impossible_items_are_skipped_and_the_first_hundred_reported(env: 
 
     assert (ended.state, ended.done, ended.skipped) == (State.SUCCEEDED, 200, 200)
     async with env.db.read() as read:
-        told = await tasks.skipped_items(read, ended.id, limit=1_000)
-    assert len(told) == 100
-    assert set(told) <= {(str(item), "odd") for item in range(2, 401, 2)}
+        reported = await tasks.skipped_items(read, ended.id, limit=1_000)
+    assert len(reported) == 100
+    assert set(reported) <= {(str(item), "odd") for item in range(2, 401, 2)}
 
 
 async def test_an_operators_cap_bounds_a_chunk(env: Environment) -> None:
@@ -97,12 +97,12 @@ async def test_a_failure_is_logged_as_an_error_and_a_retry_as_a_warning(
 ) -> None:
     ended = await env.done(await start(env.services, new_task(100, poison=25, app="app_1")), limits=TENS)
 
-    told = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
-    assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in told if "internal" in each.getMessage()]
-    fields = vars(told[-1])["fields"]
+    reported = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
+    assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in reported if "internal" in each.getMessage()]
+    fields = vars(reported[-1])["fields"]
     assert (KIND, "app_1", 20, 0, 100) == tuple(fields[name] for name in ("kind", "tenant", "done", "skipped", "total"))
     assert ("internal", 5) == (fields["code"], fields["failed_attempts"])
-    assert "detail=A chunk of the task failed with ZeroDivisionError." in told[-1].getMessage()
+    assert "detail=A chunk of the task failed with ZeroDivisionError." in reported[-1].getMessage()
 
 
 async def test_a_failed_task_is_retried_from_where_it_failed(env: Environment) -> None:
@@ -247,8 +247,8 @@ async def test_a_paused_task_resumes_at_its_cursor(env: Environment) -> None:
 
 async def test_two_tenants_alternate_slice_by_slice(env: Environment) -> None:
     handler = Counting()
-    whale, mouse = [f"app_{name}" for name in ("whale", "mouse")]
-    for app in (whale, whale, whale, mouse, mouse):
+    large, small = [f"app_{name}" for name in ("large", "small")]
+    for app in (large, large, large, small, small):
         await start(env.services, new_task(40, app=app))
     owner = {row[0]: row[1] for row in await rows(env.db, "SELECT id, tenant FROM task")}
     async with env.working(handler, limits=replace(TENS, slots=1, slice_seconds=0.0)):
@@ -256,9 +256,9 @@ async def test_two_tenants_alternate_slice_by_slice(env: Environment) -> None:
             await until(env.db, task_id)
 
     slices = [owner[task_id] for task_id, _ in handler.seen]
-    shared = slices[: max(at for at, app in enumerate(slices) if app == mouse)]
-    runs = [len(run) for run in "".join("w" if app == whale else "m" for app in shared).split("m")]
-    assert max(runs) <= 2, "the whale took more than two slices while a mouse was waiting"
+    shared = slices[: max(at for at, app in enumerate(slices) if app == small)]
+    runs = [len(run) for run in "".join("w" if app == large else "m" for app in shared).split("m")]
+    assert max(runs) <= 2, "the large tenant took more than two slices while the small one was waiting"
 
 
 async def test_small_tenants_do_not_wait_for_a_large_one(env: Environment) -> None:

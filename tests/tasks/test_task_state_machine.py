@@ -72,7 +72,7 @@ class Model:
     lease_until: int | None = None
 
 
-def _either(data: st.DataObject, every: list[Drawn], likely: list[Drawn]) -> Drawn:
+def _draw_likely(data: st.DataObject, every: list[Drawn], likely: list[Drawn]) -> Drawn:
     """Draw from all values, or from those that will be accepted: otherwise a run would be mostly refusals."""
     choice = st.sampled_from(every)
     return data.draw(choice | st.sampled_from(likely) | st.sampled_from(likely) if likely else choice)
@@ -83,7 +83,7 @@ async def _emptied(tx: Write) -> None:
         await tx.run(f"DELETE FROM {table}")
 
 
-class Lives(RuleBasedStateMachine):
+class TaskHistories(RuleBasedStateMachine):
     """Gives the same commands to the store and to the model."""
 
     db: Database
@@ -117,7 +117,7 @@ class Lives(RuleBasedStateMachine):
 
     def _a_claim(self, data: st.DataObject) -> Claim:
         """Draw from all claims ever made, most of which are over, or from the current ones."""
-        return _either(data, self.claims, [claim for claim in self.claims if self._owns(claim)])
+        return _draw_likely(data, self.claims, [claim for claim in self.claims if self._owns(claim)])
 
     def _owns(self, claim: Claim) -> bool:
         transition_state = self.model[claim.id].transition_state
@@ -266,7 +266,7 @@ class Lives(RuleBasedStateMachine):
             for task_id, command in every
             if allows(command, self.model[task_id].transition_state.state)
         ]
-        self._command(*_either(data, every, allowed))
+        self._command(*_draw_likely(data, every, allowed))
 
     def _command(self, task_id: str, command: Command) -> None:
         async def work(tx: Write) -> Task | None:
@@ -330,7 +330,7 @@ class Lives(RuleBasedStateMachine):
             assert task.done == (model.cursor or 0)
 
 
-def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
+def _run_histories(url: str, examples: int, *, shrink: bool = True) -> set[str]:
     """Run the machine; return which of its rules have succeeded at least once."""
     seen: set[str] = set()
     with asyncio.Runner() as runner:
@@ -339,7 +339,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
         members = {"db": db, "run": staticmethod(runner.run), "seen": seen}
         try:
             run_state_machine_as_test(
-                type("Machine", (Lives,), members),
+                type("Machine", (TaskHistories,), members),
                 settings=settings(
                     max_examples=examples,
                     stateful_step_count=40,
@@ -358,7 +358,7 @@ def _live(url: str, examples: int, *, shrink: bool = True) -> set[str]:
 def test_every_history_follows_the_transition_table(migrated_url: str) -> None:
     missing = EVERY_RULE
     for _ in range(20):  # a run in which a rule was never accepted shows nothing about it
-        missing = missing - _live(migrated_url, 10)
+        missing = missing - _run_histories(migrated_url, 10)
         if not missing:
             return
     assert missing == set()
@@ -367,7 +367,7 @@ def test_every_history_follows_the_transition_table(migrated_url: str) -> None:
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_many_random_histories_reach_every_transition(migrated_url: str) -> None:
-    assert EVERY_RULE - _live(migrated_url, 400) == set()
+    assert EVERY_RULE - _run_histories(migrated_url, 400) == set()
 
 
 def test_the_state_machine_fails_without_the_epoch_check(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,4 +379,4 @@ def test_the_state_machine_fails_without_the_epoch_check(sqlite_url: str, monkey
         monkeypatch.setattr(claims, name, blind)
 
     with pytest.raises(AssertionError):
-        _live(sqlite_url, 200, shrink=False)
+        _run_histories(sqlite_url, 200, shrink=False)

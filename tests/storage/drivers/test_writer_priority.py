@@ -67,7 +67,7 @@ async def test_every_foreground_write_goes_before_a_new_background_write(come: s
     assert await _served(come, after=0) == served
 
 
-async def _come_again(writers: Writers, times: int, after: float) -> None:
+async def _write_repeatedly(writers: Writers, times: int, after: float) -> None:
     for _ in range(times):
         writers.now += after
         async with writers.lock.hold():
@@ -81,7 +81,7 @@ async def test_an_owner_that_returns_immediately_goes_first_until_background_wri
 ) -> None:
     writers = Writers()
     async with writers.lock.hold():
-        again = asyncio.create_task(_come_again(writers, 6, after))
+        again = asyncio.create_task(_write_repeatedly(writers, 6, after))
         await asyncio.sleep(0)
         background = [asyncio.create_task(writers.call(name)) for name in "ab"]
         await asyncio.sleep(0)

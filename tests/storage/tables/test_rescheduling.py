@@ -41,7 +41,7 @@ async def rows_read(read: Read) -> int:
     return int((await read.one(_READ))["n"])
 
 
-async def walked(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]:
+async def scanned(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]:
     """Return every scheduled delivery, and how many chunks there were."""
     found: list[ScheduledDelivery] = []
     after: tuple[str, str] | None = ("", "")
@@ -91,7 +91,7 @@ async def test_chunks_without_rows_to_reschedule_do_not_end_the_scan(db: Databas
         )
 
     async with db.read() as read:
-        found, chunks = await walked(read, 2)
+        found, chunks = await scanned(read, 2)
 
     assert ["msg_000005", "msg_000011"] == [each.msg_id for each in found]
     assert chunks == 6
@@ -100,7 +100,7 @@ async def test_chunks_without_rows_to_reschedule_do_not_end_the_scan(db: Databas
 async def test_a_delivery_leased_or_rescheduled_meanwhile_is_not_changed(db: Database) -> None:
     async with db.write() as tx:
         await fill(tx, 3, due_at=LATER)
-        found, _ = await walked(tx, 10)
+        found, _ = await scanned(tx, 10)
         await tx.run("UPDATE delivery SET lease = 1, lease_until = :later WHERE msg_id = 'msg_000000'", later=LATER)
         await tx.run("UPDATE delivery SET due_at = due_at + 1 WHERE msg_id = 'msg_000001'")
 

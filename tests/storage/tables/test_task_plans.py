@@ -78,7 +78,7 @@ def is_looked_up(plan: str) -> bool:
     return "Seq Scan on task" not in plan and "SCAN task" not in plan.replace("SCAN task USING", "")
 
 
-def is_walked(plan: str, index: str) -> bool:
+def is_read_in_order(plan: str, index: str) -> bool:
     """Return whether rows are read in the order of an index, so that the first match is the result."""
     return index in plan and is_looked_up(plan) and "Sort" not in plan and "TEMP B-TREE FOR ORDER BY" not in plan
 
@@ -100,7 +100,7 @@ async def test_a_claim_reads_the_index_of_rounds_for_any_number_of_tasks(db: Dat
                 await tx.run("ANALYZE task")
         for name, sql in CHOICES.items():
             plan = await planned(db, sql)
-            assert is_walked(plan, "task_ready"), f"{name}, 1 of {of} waits\n{plan}"
+            assert is_read_in_order(plan, "task_ready"), f"{name}, 1 of {of} waits\n{plan}"
     for name, sql in OTHERS.items():
         assert is_looked_up(plan := await planned(db, sql)), f"{name}\n{plan}"
 

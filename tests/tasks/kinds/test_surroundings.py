@@ -20,7 +20,7 @@ TENS = replace(FREE, chunk_rows=10)
 OF_ENDPOINTS = ["endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"]
 
 
-def stumble(*_: object) -> None:
+def fail(*_: object) -> None:
     raise ZeroDivisionError
 
 
@@ -29,15 +29,15 @@ async def test_a_failing_listener_changes_no_task(world: World, name: str) -> No
     """I14: listeners are notified after the commit, and only of committed changes."""
     (work,) = await CASES[name].lay_out(world, ITEMS, 1)
     failures = observe.counters["failures"]
-    observe.listen(stumble)
+    observe.listen(fail)
     try:
         async with world.working(TENS) as runner:
-            world.services.notifier.deliveries = world.services.notifier.tasks = stumble
+            world.services.notifier.deliveries = world.services.notifier.tasks = fail
             task = await work.start()
             runner.wake()
             ended = await until(world.db, task.id)
     finally:
-        observe.ignore(stumble)
+        observe.ignore(fail)
 
     assert observe.counters["failures"] > failures + 4
     assert (ended.state, ended.done, ended.failed_attempts) == (State.SUCCEEDED, ITEMS, 0)
