@@ -139,7 +139,7 @@ async def _tried(
     status = MessageStatus.FAIL if filters.status is MessageStatus.SENDING else filters.status
     outcomes = pairs.outcomes_of(replace(filters, status=status, code_class=None))
     async for batch in pairs.batches(read, Group(endpoint_id, [*outcomes, LATE]), groups, known, window):
-        of_messages = list({pair[:BUCKET_WIDTH] for pair in batch})
+        of_messages = {pair[:BUCKET_WIDTH] for pair in batch}
         found = await messages.few_in(read, app_id, of_messages, window, filters.message) if groups else None
         if found is None:
             tried = await pairs.messages_in(read, endpoint_id, list(map(pairs.flipped, batch)), status)

@@ -109,7 +109,7 @@ async def _in_pairs(
         yield await _page_in_pairs(read, endpoint_id, batch, window, filters)
         return
     of_messages = {pair[BUCKET_WIDTH:] for pair in batch}
-    few = await messages.few_in(read, app_id, list(of_messages), _of_messages(window), filters.message)
+    few = await messages.few_in(read, app_id, of_messages, _of_messages(window), filters.message)
     if few is None:
         for _, some in groupby(batch, lambda pair: pair[:BUCKET_WIDTH]):
             yield await _page_in_pairs(read, endpoint_id, list(some), window, filters)

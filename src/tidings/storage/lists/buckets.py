@@ -48,8 +48,7 @@ class _Part:
 
     def up_to_last(self) -> frozenset[str]:
         """Return the entries that all values of the group have been read up to."""
-        last = self.last
-        return self.entries if last is None else self.entries - self._unread(self.entries)
+        return self.entries - self._unread(self.entries)
 
     def may_have(self, found: frozenset[str]) -> frozenset[str]:
         """Return those of some buckets that are among the entries, or unread."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The list of an application's messages, under filters."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -57,7 +57,7 @@ async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFi
 
 
 async def first_in(
-    read: Read, app_id: AppId, some: Sequence[str], window: PageWindow, filters: MessageFilter
+    read: Read, app_id: AppId, some: Iterable[str], window: PageWindow, filters: MessageFilter
 ) -> list[str]:
     """Return the ids of the first matching messages in buckets, up to the window's rows."""
     parts = buckets.key_ranges(MESSAGE, some, window)
@@ -75,7 +75,7 @@ async def first_in(
 
 
 async def few_in(
-    read: Read, app_id: AppId, some: Sequence[str], window: PageWindow, filters: MessageFilter
+    read: Read, app_id: AppId, some: Iterable[str], window: PageWindow, filters: MessageFilter
 ) -> list[str] | None:
     """Return the ids of all matching messages of a window in buckets, or None if they are not few."""
     most = read.tuning.lists.rare_messages
@@ -84,7 +84,7 @@ async def few_in(
 
 
 async def all_in(
-    read: Read, app_id: AppId, some: Sequence[str], window: PageWindow, filters: MessageFilter
+    read: Read, app_id: AppId, some: Iterable[str], window: PageWindow, filters: MessageFilter
 ) -> AsyncIterator[list[str]]:
     """Yield the ids of all matching messages of a window in buckets, in its order, some hundreds at a time."""
     window = replace(window, rows=read.tuning.lists.rare_messages)
