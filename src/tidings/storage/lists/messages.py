@@ -49,10 +49,10 @@ async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFi
     found: list[str] = []
     stream = buckets.stream(read, pairs.groups_of(app_id, filters), window)
     async for batch in buckets.batches(stream, buckets.GROWTH * read.tuning.lists.buckets):
-        found += await first_in(read, app_id, batch, replace(window, rows=window.rows - len(found)), filters)
+        found += await first_in(read, app_id, batch, window, filters)
         if len(found) >= window.rows:
             break
-    by_id = await messages.by_ids(read, found)
+    by_id = await messages.by_ids(read, found[: window.rows])
     return [by_id[MessageId(each)] for each in found if each in by_id]
 
 
