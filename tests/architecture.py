@@ -188,6 +188,12 @@ def sql_only_in_storage(source: Source) -> Iterator[Breach]:
             yield _line(node), "SQL outside storage"
 
 
+def no_database_by_its_brand(source: Source) -> Iterator[Breach]:
+    if not source.is_in(SQL):
+        names = ("dialect", "Dialect", "PostgresDatabase", "SqliteDatabase")
+        yield from _uses(source, names, "storage has properties for it, such as `has_one_writer`")
+
+
 def environment_only_in_config(source: Source) -> Iterator[Breach]:
     if not source.is_in(ENVIRONMENT):
         yield from _uses(source, ("os.environ", "os.environb", "os.getenv", "os.putenv"), "the environment")
@@ -289,6 +295,7 @@ PACKAGE_RULES: tuple[Rule, ...] = (
     imports_stand_at_the_top,
     no_import_only_for_types,
     sql_only_in_storage,
+    no_database_by_its_brand,
     environment_only_in_config,
     wall_clock_only_in_clock,
     sockets_only_where_listed,

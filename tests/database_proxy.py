@@ -16,6 +16,12 @@ class DatabaseProxy:
         self.dialect: Dialect = db.dialect
         self.has_one_writer = db.has_one_writer
         self.tuning = db.tuning
+        self.require_intact = db.require_intact
+        self.wrote_within = db.wrote_within
+
+    @property
+    def keeps_sessions(self) -> bool:
+        return self.db.keeps_sessions
 
     @property
     def has_foreground_writes(self) -> bool:

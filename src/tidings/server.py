@@ -51,13 +51,11 @@ from tidings.process.listening import bind
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.process.worker import Channel, Worker
 from tidings.storage.drivers import partitions
-from tidings.storage.drivers.database import Database, Dialect, StorageError
+from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.drivers.migrate import migrate as run_migrations
 from tidings.storage.drivers.migrate import require_current
-from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.drivers.store import connection_limit, opened
-from tidings.storage.tables import heartbeat, intake
-from tidings.storage.tables.nodes import LivenessLock
+from tidings.storage.tables import intake, nodes
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import janitor
@@ -139,14 +137,13 @@ class Server:
         self._notifier.tasks = self._runner.wake
 
     def _make_nodes(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
-        """Return the liveness and takeover of nodes. None on SQLite, and where a pooler owns the database sessions.
+        """Return the liveness and takeover of nodes, or None if the database has no liveness locks.
 
-        With a pooler, takeover relies on lease expiry. A node of any role requeues the tasks of a lost node, because it
-        may be the first to notice.
+        A node of any role requeues the tasks of a lost node, because it may be the first to notice.
         """
-        if not isinstance(db, PostgresDatabase) or not db.keeps_sessions:
+        liveness_lock = nodes.liveness_lock(db, self._node, worker)
+        if liveness_lock is None:
             return None
-        liveness_lock = LivenessLock(db, db.connect, self._node, worker)
         return Nodes(db, self._clock, liveness_lock, freed=self._freed, requeue=runner.take_over)
 
     def _freed(self) -> None:
@@ -270,7 +267,7 @@ class Server:
         try:
             async with self._db.read() as read:
                 requested_at = self._clock.monotonic()
-                found = await heartbeat.query(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                found = await nodes.heartbeat(read, since=self._clock.now() - _LATELY_MS, node=self._node)
                 self._shared.adjust(found.now, took=int((self._clock.monotonic() - requested_at) * SECOND))
             self._apply(found)
             if self._nodes is not None:
@@ -278,7 +275,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - the next heartbeat tries again
             failure("the heartbeat query", error)
 
-    def _apply(self, found: heartbeat.HeartbeatResult) -> None:
+    def _apply(self, found: nodes.HeartbeatResult) -> None:
         for app_id, version in found.changed.items():
             self._routing.drop_older(app_id, version)
         if self._delivery is not None and found.deliveries_at is not None:
@@ -296,11 +293,11 @@ class Server:
             failure("encrypting older secrets", error)
 
     async def _housekeep_hourly(self) -> None:
-        """Run housekeeping once an hour: on SQLite only if there was activity since."""
+        """Run housekeeping once an hour. The only writer skips it if there was no activity since."""
         while True:
             before = counters.total()
             await asyncio.sleep(HOUR / SECOND)
-            if counters.total() != before or self._db.dialect is Dialect.POSTGRESQL:
+            if counters.total() != before or not self._db.has_one_writer:
                 await self._housekeep()
             await self._expire_payloads()
 

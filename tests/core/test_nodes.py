@@ -14,7 +14,7 @@ from tidings.model.lease import Leases, leases_of, new_node
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import deliveries, heartbeat, nodes
+from tidings.storage.tables import deliveries, nodes
 from tidings.storage.tables.nodes import LivenessLock
 
 
@@ -26,7 +26,7 @@ class Node:
     def __init__(self, db: PostgresDatabase, name: str) -> None:
         self.db = db
         self.leases = Leases(new_node())
-        self.liveness_lock = LivenessLock(db, db.connect, self.leases.node, name)
+        self.liveness_lock = LivenessLock(db, self.leases.node, name)
         self.freed = 0
         self.taken_over: list[str] = []
         self._nodes = Nodes(db, SystemClock(), self.liveness_lock, freed=self._free, requeue=self._requeue)
@@ -41,7 +41,7 @@ class Node:
     async def check(self, times: int = 1) -> None:
         for _ in range(times):
             async with self.db.read() as read:
-                found = await heartbeat.query(read, since=0, node=self.leases.node)
+                found = await nodes.heartbeat(read, since=0, node=self.leases.node)
             await self._nodes.check(found.lost, is_known=found.is_known)
 
     async def die(self) -> None:

@@ -13,7 +13,7 @@ from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import heartbeat, routing
+from tidings.storage.tables import nodes, routing
 
 
 @pytest.fixture
@@ -64,6 +64,6 @@ async def test_the_heartbeat_query_reports_recent_routing_versions(postgres_dsn:
     await add_endpoint(db, app, "http://127.0.0.1:9/")
 
     async with db.read() as read:
-        assert {app: 2} == (await heartbeat.query(read, since=before, node=0)).changed
-        assert {} == (await heartbeat.query(read, since=SystemClock().now() + 60_000, node=0)).changed
+        assert {app: 2} == (await nodes.heartbeat(read, since=before, node=0)).changed
+        assert {} == (await nodes.heartbeat(read, since=SystemClock().now() + 60_000, node=0)).changed
     await db.close()

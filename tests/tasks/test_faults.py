@@ -5,11 +5,13 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
+from database_proxy import DatabaseProxy
 from tasks.kit import (
     TENS,
     Counting,
@@ -175,35 +177,28 @@ async def test_two_workers_with_one_claim_apply_each_item_once(env: Environment,
 # --- database faults
 
 
-class Troubled:
+class Troubled(DatabaseProxy):
     """A database that loses connections: before a commit, or just after it."""
 
     def __init__(self, db: Database, seed: int, *, rate: float) -> None:
-        self.db = db
-        self.dialect: Dialect = db.dialect
-        self.has_one_writer = db.has_one_writer
-        self.tuning = db.tuning
+        super().__init__(db)
         self.rate = rate
-        self.troubles = 0
+        self.troubles = self.writes = 0
         self._dice = random.Random(seed)  # noqa: S311
 
-    @property
-    def has_foreground_writes(self) -> bool:
-        return self.db.has_foreground_writes
-
     @asynccontextmanager
-    async def write(
-        self, *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
-    ) -> AsyncIterator[Write]:
-        async with self.db.write(
-            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
-        ) as tx:
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        self.writes += 1
+        async with self.db.write(**options) as tx:
             yield tx
             self._fail_next(Unavailable, Busy)
         self._fail_next(OutcomeUnknown)
 
+    def read(self) -> AbstractAsyncContextManager[Read]:
+        return self._troubled_read()
+
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Read]:
+    async def _troubled_read(self) -> AsyncIterator[Read]:
         self._fail_next(Unavailable)
         async with self.db.read() as read:
             yield read
@@ -212,9 +207,6 @@ class Troubled:
         if self._dice.random() < self.rate:
             self.troubles += 1
             raise self._dice.choice(errors)("planned")
-
-    async def close(self) -> None:
-        """The owner closes it."""
 
 
 async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
@@ -280,29 +272,15 @@ async def test_claiming_continues_after_a_fault(env: Environment, monkeypatch: p
 
 async def test_an_idle_runner_sends_no_statement(env: Environment) -> None:
     quiet = Troubled(env.db, 1, rate=0.0)
-    writes = 0
-
-    @asynccontextmanager
-    async def counted(
-        *, advisory_lock: int | None = None, lock_ms: int = 1_000, background: bool = False, synced: bool = True
-    ) -> AsyncIterator[Write]:
-        nonlocal writes
-        writes += 1
-        async with env.db.write(
-            advisory_lock=advisory_lock, lock_ms=lock_ms, background=background, synced=synced
-        ) as tx:
-            yield tx
-
-    quiet.write = counted  # type: ignore[method-assign]
     runner = runner_of(quiet, clock=SystemClock())
     await runner.start()
-    await spin(lambda: writes == (2 if env.db.dialect is Dialect.SQLITE else 1))
-    before = writes
+    await spin(lambda: quiet.writes == (2 if env.db.dialect is Dialect.SQLITE else 1))
+    before = quiet.writes
     for _ in range(200):
         await asyncio.sleep(0.0005)
     await runner.stop()
 
-    assert writes == before
+    assert quiet.writes == before
 
 
 async def test_on_postgresql_lost_connections_are_no_failed_attempts(postgres_dsn: str) -> None:

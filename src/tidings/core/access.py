@@ -13,8 +13,8 @@ from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.token import ISSUER, Capability, Principal
-from tidings.storage.drivers import aside
 from tidings.storage.drivers.database import Database, retried
+from tidings.storage.drivers.sqlite_file import stored_setting
 from tidings.storage.tables import apps, settings
 
 ORG_TOKEN_MS: Final = 10 * 365 * DAY
@@ -42,7 +42,7 @@ async def jwt_secret(db: Database, given: str | None) -> str:
 
 def stored_secret(path: Path) -> str | None:
     """Return the secret stored in a SQLite file, even while a server has the file open; None if there is none."""
-    return aside.kept(path, _SECRET_NAME)
+    return stored_setting(path, _SECRET_NAME)
 
 
 def issue_org_token(key: Signer | str, org_id: OrgId, now: int) -> str:

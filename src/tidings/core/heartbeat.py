@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The heartbeat of a node: a row that it writes, and whether the last write succeeded.
 
-On PostgreSQL a node writes once a second, so it detects a demoted server, a full disk or a revoked privilege before
-callers do. On SQLite it writes only when health is requested, and any recently committed write of the service counts
-as a heartbeat. Health requests cause at most one transaction in two seconds.
+A node that shares its database writes once a second, so it detects a demoted server, a full disk or a revoked privilege
+before callers do. A process that owns its file writes only when health is requested, and any recently committed write
+of the service counts as a heartbeat. Health requests cause at most one transaction in two seconds.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from typing import Final
 from tidings import observe
 from tidings.clock import Clock
 from tidings.storage.drivers.database import Busy, Database, retried
-from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.storage.tables import heartbeat
+from tidings.storage.tables import nodes
 
 _INTERVAL_SECONDS: Final = 1.0
 _FRESH_SECONDS: Final = 2.0
@@ -25,7 +24,6 @@ class Heartbeat:
 
     def __init__(self, db: Database, clock: Clock, node: int = 0) -> None:
         self._db = db
-        self._file = db if isinstance(db, SqliteDatabase) else None
         self._clock = clock
         self._node = node
         self._writing = asyncio.Lock()
@@ -42,8 +40,8 @@ class Heartbeat:
         return self._is_good
 
     async def run(self, on_success: Callable[[], Awaitable[None]]) -> None:
-        """Write until canceled; on PostgreSQL, call `on_success` after each successful write."""
-        is_shared = self._file is None
+        """Write until canceled; if other nodes share the database, call `on_success` after each successful write."""
+        is_shared = not self._db.has_one_writer
         observe.outage.listeners.add(self._requested.set)
         try:
             while True:
@@ -63,10 +61,9 @@ class Heartbeat:
 
     async def _write(self) -> None:
         try:
-            if self._file is not None:
-                self._file.require_intact()
-            if self._file is None or not self._file.wrote_within(_INTERVAL_SECONDS):
-                await retried(lambda: heartbeat.write(self._db, self._node, self._clock.now()))
+            self._db.require_intact()
+            if not self._db.wrote_within(_INTERVAL_SECONDS):
+                await retried(lambda: nodes.write_heartbeat(self._db, self._node, self._clock.now()))
         except Busy:
             self._is_good = False
         except Exception as error:  # noqa: BLE001 - the next write tries again

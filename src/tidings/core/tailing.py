@@ -18,8 +18,8 @@ from typing import Final
 from tidings.core.services import Services
 from tidings.ids import ATTEMPT, first_at, new
 from tidings.model.page import Cursor, PageWindow
-from tidings.storage.drivers import open_transactions
-from tidings.storage.drivers.database import Dialect, Read
+from tidings.storage.drivers.database import Read
+from tidings.storage.tables import nodes
 
 _SKEW_MS: Final = 250
 """The largest expected difference between the clocks of processes."""
@@ -34,13 +34,13 @@ async def committed_window(
     commit in reverse order, before the rows are read, cannot hide one another.
     """
     is_attempt = prefix == ATTEMPT
-    if not cursor.follows or not (is_attempt or read.dialect is Dialect.POSTGRESQL):
+    if not cursor.follows or not (is_attempt or not read.has_one_writer):
         return window
     now = services.now()
     below = new(prefix, now)
     oldest = services.oldest_attempt() if is_attempt else None
     bounds = [] if oldest is None else [oldest]
-    if read.dialect is Dialect.POSTGRESQL:
+    if not read.has_one_writer:
         bounds += await _upper_bounds(services, read, now, is_attempt=is_attempt)
     if bounds:
         below = min(below, first_at(prefix, max(min(bounds), now - services.tuning.held_back_ms)))
@@ -49,8 +49,8 @@ async def committed_window(
 
 async def _upper_bounds(services: Services, read: Read, now: int, *, is_attempt: bool) -> list[int]:
     """Return the timestamps after which ids may still be committed; `now` must be read before this query."""
-    found = await open_transactions.current(read)
-    has_others = found.has_others or not getattr(services.db, "keeps_sessions", True)
+    found = await nodes.open_transactions(read)
+    has_others = found.has_others or not services.db.keeps_sessions
     skew = _SKEW_MS if has_others else 0
     bounds = [] if found.age is None else [now - found.age - skew]
     if has_others:

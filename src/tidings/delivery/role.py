@@ -26,7 +26,7 @@ from tidings.delivery.throttle import Pacer
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import STEP_MS, timestamp_of
 from tidings.model.lease import Leases, new_node
-from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries
 
 _ALL: Final = 2**62
@@ -149,8 +149,8 @@ class DeliveryRole:
             result.health_events = (*result.health_events, HealthEvent(HealthEventKind.UNREACHABLE, receiver))
 
     async def start(self) -> None:
-        """Start claiming. On SQLite, first free all leases: one process owns the file, so an earlier one held them."""
-        if self._db.dialect is Dialect.SQLITE:
+        """Start claiming. If this process is the only writer, first free all leases: an earlier process held them."""
+        if self._db.has_one_writer:
             await self._free_leases()
         self._claiming = asyncio.create_task(self._claimer.run())
 

@@ -65,7 +65,7 @@ async def test_concurrent_queries_fail_at_most_once_for_each_session(pooled: Pos
 
 
 async def test_the_session_of_the_liveness_lock_is_renewed_too(pooled: PostgresDatabase) -> None:
-    liveness_lock = LivenessLock(pooled, pooled.connect, 7, "a:1")
+    liveness_lock = LivenessLock(pooled, 7, "a:1")
     await liveness_lock.ensure(is_known=False)
     held = liveness_lock._connection  # noqa: SLF001
     await every_session(pooled, "SET default_transaction_read_only = on")

@@ -147,6 +147,11 @@ class Database(Protocol):
     tuning: StorageTuning
 
     @property
+    def keeps_sessions(self) -> bool:
+        """Whether each connection stays on one session of the database. False behind a pooler such as PgBouncer."""
+        ...
+
+    @property
     def has_foreground_writes(self) -> bool:
         """Whether there was a foreground write within the last second, so that background work should yield."""
         ...
@@ -168,6 +173,17 @@ class Database(Protocol):
         Without `synced`, a crash of the machine may lose commits of the last second; a crash of this process cannot.
         Use that for work that is then repeated. PostgreSQL always waits for the disk, because its processes can
         crash independently of this one.
+        """
+        ...
+
+    def require_intact(self) -> None:
+        """Raise `Unavailable` if the database file was replaced or overwritten. A server is not checked."""
+        ...
+
+    def wrote_within(self, seconds: float) -> bool:
+        """Return whether this process has committed a change to its file within the last `seconds`.
+
+        False for a server: another one may have taken over since.
         """
         ...
 

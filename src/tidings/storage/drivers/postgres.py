@@ -298,6 +298,14 @@ class PostgresDatabase:
             row = await read.one(_CONNECTION_LIMIT)
         return int(row["connections"])
 
+    def require_intact(self) -> None:
+        """Do nothing: the server watches over its files."""
+
+    def wrote_within(self, seconds: float) -> bool:
+        """Return False: another server may have taken over since the last write."""
+        del seconds
+        return False
+
     async def close(self) -> None:
         """Close every connection; transactions in progress get 5 seconds to end."""
         try:

@@ -199,6 +199,8 @@ class SqliteDatabase:
         self.syncing: asyncio.Task[None] | None = None
         """The task that syncs commits that were not synced, if any."""
 
+    keeps_sessions = True
+
     @property
     def has_foreground_writes(self) -> bool:
         """Whether this process made a foreground write within the last second."""

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -119,3 +120,18 @@ def connect(path: Path, *, busy_ms: int, reader: bool = False) -> sqlite3.Connec
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("PRAGMA query_only=ON" if reader else "PRAGMA cache_size=-65536")
     return connection
+
+
+def stored_setting(path: Path, name: str) -> str | None:
+    """Return a setting that the deployment generated, or None if there is no such file or setting.
+
+    Another process may have the file open: a read-only connection is safe without its locks.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM setting WHERE name = :name", {"name": name}).fetchone()
+    except sqlite3.OperationalError:  # the migrations have not run yet
+        return None
+    return None if row is None else str(row[0])

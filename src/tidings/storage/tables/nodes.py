@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nodes that share a PostgreSQL database. Each has a row, and a session that holds its liveness lock.
+"""Nodes that share a PostgreSQL database: their heartbeat queries, and the liveness lock that each holds.
 
 The liveness lock is an advisory lock on the node's number. PostgreSQL releases it when the session ends, and the
 kernel closes the session's socket when the process ends. So the other nodes notice within a second and need not wait
@@ -8,30 +8,116 @@ is then taken over when its leases expire.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
 
 from tidings import __version__
-from tidings.storage.drivers.database import StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Database, Read, StorageError, Unavailable, Write
 from tidings.storage.drivers.postgres import PostgresDatabase
 
-LOCK_CLASS: Final = 0x7469
+_LOCK_CLASS: Final = 0x7469
 """The first key of every liveness lock; the second key is the node's number."""
-LOST_NODES: Final = f"""
-SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
-  SELECT 1 FROM pg_locks
-  WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objid = CAST(node.id AS oid) AND objsubid = 2
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
-"""Selects the other nodes that do not hold their liveness lock. Reads `pg_locks` only if there are other nodes."""
 _INSERT: Final = (
     "INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), :worker, :release) ON CONFLICT DO NOTHING"
 )
+_DELETE: Final = "DELETE FROM node WHERE id = :node"
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _RELEASE_SECONDS: Final = 1.0
-_DELETE: Final = "DELETE FROM node WHERE id = :node"
+
+# -----------------------------------------------------------------------------------------------------------------
+# Heartbeats: once a second, a node on PostgreSQL reads due work and the changes that other nodes made.
+
+# `lost` are the other nodes that do not hold their liveness lock. `pg_locks` is read only if there are other nodes.
+_HEARTBEAT: Final = f"""
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
+  (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS due,
+  (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lease_expiry,
+  (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
+  (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
+  (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
+  (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = {_LOCK_CLASS} AND objid = CAST(node.id AS oid) AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS lost,
+  EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
+"""
+_ROWS: Final = 16
+_WRITE: Final = (
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatResult:
+    """The result of a heartbeat query. Timestamps are from the clock of the database."""
+
+    now: int
+    deliveries_at: int | None
+    """When the next delivery is due or the next delivery lease expires; None if there is neither."""
+    tasks_at: int | None
+    """When the next task is ready or the next task lease expires; None if there is neither."""
+    changed: dict[str, int]
+    """The applications whose routing changed lately, with their current routing versions."""
+    lost: dict[int, str]
+    """The nodes that do not hold their liveness lock, with their worker names."""
+    is_known: bool
+    """Whether the table `node` has a row for this node."""
+
+
+async def heartbeat(read: Read, *, since: int, node: int) -> HeartbeatResult:
+    """Run the heartbeat query of `node`. It reports routing changes at or after `since`."""
+    row = await read.one(_HEARTBEAT, since=since, node=node)
+    return HeartbeatResult(
+        now=row["now"],
+        deliveries_at=_first(row["due"], row["lease_expiry"]),
+        tasks_at=_first(row["ready"], row["task_lease_expiry"]),
+        changed=json.loads(row["changed"] or "{}"),
+        lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
+        is_known=row["is_known"],
+    )
+
+
+def _first(*timestamps: int | None) -> int | None:
+    return min((timestamp for timestamp in timestamps if timestamp is not None), default=None)
+
+
+async def write_heartbeat(db: Database, node: int, now: int) -> None:
+    """Write one row to prove that the database accepts writes; raise `StorageError` if it does not.
+
+    Nodes share 16 rows, so lost nodes leave no rows that need cleanup.
+    """
+    async with db.write(background=True) as tx:
+        await tx.run(_WRITE, name=f"heartbeat:{node % _ROWS}", value=str(now))
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Open transactions: pages of a list that a client follows end before the oldest of them.
+
+# A role sees the transaction start of its own sessions only. A single statement counts as a transaction; one that only
+# reads delays the list for no longer than it runs.
+_OPEN: Final = """
+SELECT CAST(ceil(max(extract(epoch FROM clock_timestamp() - xact_start)) * 1000) AS BIGINT) AS age,
+  (SELECT count(*) > 1 FROM node) AS has_others
+FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransactions:
+    """The age of the oldest open transaction in milliseconds, and whether other nodes exist."""
+
+    age: int | None
+    has_others: bool
+
+
+async def open_transactions(read: Read) -> OpenTransactions:
+    """Return the open transactions of this database. A transaction that is not found has ended, or starts later."""
+    row = await read.one(_OPEN)
+    return OpenTransactions(row["age"], bool(row["has_others"]))
 
 
 async def delete(tx: Write, node: int) -> None:
@@ -39,14 +125,17 @@ async def delete(tx: Write, node: int) -> None:
     await tx.run(_DELETE, node=node)
 
 
+# -----------------------------------------------------------------------------------------------------------------
+# Liveness
+
+
 class LivenessLock:
-    """The liveness lock of this node, held on a dedicated connection that `connect` opens."""
+    """The liveness lock of this node, held on a dedicated connection."""
 
-    __slots__ = ("_connect", "_connection", "_db", "_distrusts", "_node", "_worker")
+    __slots__ = ("_connection", "_db", "_distrusts", "_node", "_worker")
 
-    def __init__(self, db: PostgresDatabase, connect: Callable[[], Awaitable[Any]], node: int, worker: str) -> None:
+    def __init__(self, db: PostgresDatabase, node: int, worker: str) -> None:
         self._db = db
-        self._connect = connect
         self._node = node
         self._worker = worker
         self._connection: Any = None
@@ -81,9 +170,9 @@ class LivenessLock:
     async def _session(self) -> Any:  # noqa: ANN401 - the driver has no type
         """Return a session that holds the lock, or None if an earlier session of this node still holds it."""
         try:
-            session = await self._connect()
+            session = await self._db.connect()
             try:
-                holds = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, self._node)
+                holds = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, self._node)
             except BaseException:
                 session.terminate()
                 raise
@@ -106,3 +195,11 @@ class LivenessLock:
             pass
         finally:
             connection.terminate()
+
+
+def liveness_lock(db: Database, node: int, worker: str) -> LivenessLock | None:
+    """Return the liveness lock of a node, or None if no session of the database can hold one.
+
+    SQLite has one node. Where a pooler owns the sessions, the work of a lost node is taken over when its leases expire.
+    """
+    return LivenessLock(db, node, worker) if isinstance(db, PostgresDatabase) and db.keeps_sessions else None
