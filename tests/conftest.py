@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -20,6 +21,10 @@ from tidings import observe
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
+
+# No example may fail because the machine is slow.
+hypothesis.settings.register_profile("tidings", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tidings")
 
 pytest_terminal_summary = chaos_report.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -44,7 +44,7 @@ asked = st.tuples(
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.lists(asked, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_window_of_ten_seconds_holds_more_than_the_rate(
     app_rate: int, own_rate: int, turns: list[tuple[int, int, float, int]]
 ) -> None:

@@ -44,7 +44,7 @@ def _sends(rate: int, seconds: float, dice: random.Random, slices: list[float]) 
         yield now, count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rate=st.integers(1, 2_000), seed=st.integers(0, 1 << 30), slices=st.lists(st.floats(0.5, 40), max_size=4))
 def test_no_ten_seconds_hold_more_sends_than_the_rate_allows(rate: int, seed: int, slices: list[float]) -> None:
     sent = list(_sends(rate, 45, random.Random(seed), sorted(slices)))  # noqa: S311 - a schedule, no secret
