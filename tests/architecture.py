@@ -9,10 +9,24 @@ import graphlib
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = "tidings"
+from source_tree import (
+    PACKAGE,
+    Breach,
+    Source,
+    dotted,
+    functions,
+    imports,
+    is_in,
+    line_of,
+    module_of,
+    own_imports,
+    targets,
+    text_of,
+    uses,
+)
+
 GROUND = ("clock", "dsn", "errors", "failpoint", "ids")
 BELOW_CORE = ("model", "observe", *GROUND)
 WORDS_OF_THE_API = ("api.fields", "api.messages", "api.query", "api.routes", "api.started", "api.wire")
@@ -117,35 +131,7 @@ FORBIDDEN_TEXT = {
     "an unfinished thought": re.compile(r"\b(?:TO[D]O|FIX[M]E)\b"),
 }
 
-Breach = tuple[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A Python file of the package, or of the tests and scripts, which have no module name."""
-
-    path: Path
-    module: str  # name below the package ("core.apps"); empty for the package's own __init__
-    tree: ast.Module
-
-    @property
-    def room(self) -> str:
-        return self.module.partition(".")[0]
-
-    def is_in(self, places: tuple[str, ...]) -> bool:
-        return _is_in(self.module, places)
-
-
 Rule = Callable[[Source], Iterator[Breach]]
-
-
-def package_sources(root: Path) -> list[Source]:
-    top = root / "src" / PACKAGE
-    return [_read(path, _module_name(path.relative_to(top))) for path in sorted(top.rglob("*.py"))]
-
-
-def other_sources(root: Path) -> list[Source]:
-    return [_read(path, "") for folder in ("tests", "scripts") for path in sorted((root / folder).rglob("*.py"))]
 
 
 def breaches(rule: Rule, sources: list[Source], root: Path) -> list[str]:
@@ -159,24 +145,24 @@ def imports_run_down(source: Source) -> Iterator[Breach]:
     # The package's own __init__ imports nothing; it holds the version, which every module may read.
     row = max((name for name in MAY_IMPORT if source.is_in((name,))), key=len, default="")
     allowed = (source.room, "__version__", *MAY_IMPORT[row]) if row else ()
-    for node, target in _own_imports(source):
-        if not _is_in(target, allowed):
+    for node, target in own_imports(source):
+        if not is_in(target, allowed):
             yield node.lineno, f"{source.module or PACKAGE} may not import {target}"
 
 
 def imports_stand_at_the_top(source: Source) -> Iterator[Breach]:
-    for function in _functions(source.tree):
+    for function in functions(source.tree):
         for node in ast.walk(function):
             if isinstance(node, ast.Import | ast.ImportFrom):
-                for target in _targets(node, source):
-                    if not _is_in(target, LATE_IMPORTS.get(source.module, ())):
+                for target in targets(node, source):
+                    if not is_in(target, LATE_IMPORTS.get(source.module, ())):
                         yield node.lineno, f"{target} is imported inside {function.name}"
 
 
 def no_import_only_for_types(source: Source) -> Iterator[Breach]:
     for node in ast.walk(source.tree):
-        if _dotted(node).endswith("TYPE_CHECKING"):
-            yield _line(node), "TYPE_CHECKING hides an import circle"
+        if dotted(node).endswith("TYPE_CHECKING"):
+            yield line_of(node), "TYPE_CHECKING hides an import circle"
 
 
 def sql_only_in_storage(source: Source) -> Iterator[Breach]:
@@ -184,28 +170,28 @@ def sql_only_in_storage(source: Source) -> Iterator[Breach]:
         return
     prose = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(source.tree):
-        if id(node) not in prose and SQL_SHAPE.match(_text(node)):
-            yield _line(node), "SQL outside storage"
+        if id(node) not in prose and SQL_SHAPE.match(text_of(node)):
+            yield line_of(node), "SQL outside storage"
 
 
 def no_database_by_its_brand(source: Source) -> Iterator[Breach]:
     if not source.is_in(SQL):
         names = ("dialect", "Dialect", "PostgresDatabase", "SqliteDatabase")
-        yield from _uses(source, names, "storage has properties for it, such as `has_one_writer`")
+        yield from uses(source, names, "storage has properties for it, such as `has_one_writer`")
 
 
 def environment_only_in_config(source: Source) -> Iterator[Breach]:
     if not source.is_in(ENVIRONMENT):
-        yield from _uses(source, ("os.environ", "os.environb", "os.getenv", "os.putenv"), "the environment")
+        yield from uses(source, ("os.environ", "os.environb", "os.getenv", "os.putenv"), "the environment")
 
 
 def wall_clock_only_in_clock(source: Source) -> Iterator[Breach]:
     if not source.is_in(WALL_CLOCK):
-        yield from _uses(source, WALL_CLOCKS, "the wall clock")
+        yield from uses(source, WALL_CLOCKS, "the wall clock")
 
 
 def sockets_only_where_listed(source: Source) -> Iterator[Breach]:
-    for node, target in _imports(source):
+    for node, target in imports(source):
         if target.partition(".")[0] in ("socket", "ssl") and not source.is_in(SOCKETS):
             yield node.lineno, f"{target} is not for {source.module}"
 
@@ -213,17 +199,17 @@ def sockets_only_where_listed(source: Source) -> Iterator[Breach]:
 def spawning_only_where_listed(source: Source) -> Iterator[Breach]:
     if not source.is_in(SPAWNERS):
         spawning = ("asyncio.create_task", "asyncio.ensure_future", "loop.create_task", "get_running_loop.create_task")
-        yield from _uses(source, spawning, "a task without a known watcher")
+        yield from uses(source, spawning, "a task without a known watcher")
 
 
 def processes_only_where_listed(source: Source) -> Iterator[Breach]:
-    for node, target in _imports(source):
+    for node, target in imports(source):
         if target.partition(".")[0] in ("subprocess", "multiprocessing") and not source.is_in(PROCESSES):
             yield node.lineno, f"{target} is not for {source.module}"
     if not source.is_in(PROCESSES):
         names = ("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell")
-        yield from _uses(source, (*names, "os.fork", "os.system", "os.popen"), "a process without a known owner")
-    yield from _uses(source, ("os.fork", "os.forkpty"), "a child is started by exec")
+        yield from uses(source, (*names, "os.fork", "os.system", "os.popen"), "a process without a known owner")
+    yield from uses(source, ("os.fork", "os.forkpty"), "a child is started by exec")
 
 
 _TURN_OF_THE_LOOP = "await asyncio.sleep(0)"
@@ -236,10 +222,10 @@ def only_the_database_is_awaited_under_a_connection(source: Source) -> Iterator[
     A connection is held through parameters of the types `Read` and `Write`, and within `async with db.read()` and
     `db.write()`.
     """
-    for function in _functions(source.tree):
+    for function in functions(source.tree):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        held = {each.arg for each in arguments if each.annotation and _dotted(each.annotation) in ("Read", "Write")}
-        closures = {each.name for each in _functions(ast.Module(function.body, []))}
+        held = {each.arg for each in arguments if each.annotation and dotted(each.annotation) in ("Read", "Write")}
+        closures = {each.name for each in functions(ast.Module(function.body, []))}
         for statement in function.body:
             yield from _awaited_beside(statement, held, closures)
 
@@ -260,7 +246,7 @@ def _awaited_beside(node: ast.AST, held: set[str], closures: set[str]) -> Iterat
 
 def _opens(item: ast.withitem) -> bool:
     call = item.context_expr
-    is_open = isinstance(call, ast.Call) and re.search(r"\b_?(db|database)\.(read|write)$", _dotted(call.func))
+    is_open = isinstance(call, ast.Call) and re.search(r"\b_?(db|database)\.(read|write)$", dotted(call.func))
     return bool(is_open) and isinstance(item.optional_vars, ast.Name)
 
 
@@ -271,7 +257,7 @@ def files_are_short(source: Source) -> Iterator[Breach]:
 
 
 def functions_are_short(source: Source) -> Iterator[Breach]:
-    for function in _functions(source.tree):
+    for function in functions(source.tree):
         lines = (function.end_lineno or function.lineno) - function.lineno + 1
         if lines > MAX_FUNCTION:
             yield function.lineno, f"{function.name} has {lines} lines; {MAX_FUNCTION} is the end"
@@ -311,7 +297,7 @@ def import_circle(sources: list[Source]) -> list[str]:
     """Return the modules of one import cycle, if there is any."""
     modules = {source.module for source in sources}
     graph = {
-        source.module: {_module_of(target, modules) for _, target in _own_imports(source)} - {source.module}
+        source.module: {module_of(target, modules) for _, target in own_imports(source)} - {source.module}
         for source in sources
     }
     try:
@@ -345,83 +331,3 @@ def _text_files(root: Path) -> Iterator[Path]:
     for path in (root / name for name in names if name):
         if path.is_file() and b"\0" not in path.read_bytes()[:8192]:
             yield path
-
-
-def _read(path: Path, module: str) -> Source:
-    return Source(path, module, ast.parse(path.read_text(), str(path)))
-
-
-def _module_name(path: Path) -> str:
-    parts = path.with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _module_of(target: str, modules: set[str]) -> str:
-    while target not in modules:
-        target = target.rpartition(".")[0]
-    return target
-
-
-def _is_in(name: str, places: tuple[str, ...]) -> bool:
-    return any(name == place or name.startswith(f"{place}.") for place in places)
-
-
-def _own_imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
-    """Yield the imports from our own package, named below it."""
-    for node, target in _imports(source):
-        if target.startswith(f"{PACKAGE}."):
-            yield node, target.removeprefix(f"{PACKAGE}.")
-
-
-def _imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for target in _targets(node, source):
-                yield node, target
-
-
-def _targets(node: ast.Import | ast.ImportFrom, source: Source) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    origin = node.module or ""
-    if node.level:
-        depth = node.level - (source.path.name == "__init__.py")
-        above = [PACKAGE, *filter(None, source.module.split("."))]
-        origin = ".".join(filter(None, [*above[: len(above) - depth], origin]))
-    return [f"{origin}.{alias.name}" for alias in node.names]
-
-
-def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-
-
-def _uses(source: Source, names: tuple[str, ...], what: str) -> Iterator[Breach]:
-    for statement, target in _imports(source):
-        if target in names:
-            yield statement.lineno, f"{target}: {what}"
-    for node in ast.walk(source.tree):
-        dotted = _dotted(node)
-        if any(dotted == name or dotted.endswith(f".{name}") for name in names):
-            yield _line(node), f"{dotted}: {what}"
-
-
-def _dotted(node: ast.AST) -> str:
-    """Return `a.b.c` for a name, an attribute or a call of one; otherwise nothing."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        owner = node.value.func if isinstance(node.value, ast.Call) else node.value
-        return f"{_dotted(owner)}.{node.attr}"
-    return ""
-
-
-def _text(node: ast.AST) -> str:
-    """Return a string's text; each placeholder of an f-string becomes `x`."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) or "x" for part in node.values)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _line(node: ast.AST) -> int:
-    line: int = getattr(node, "lineno", 1)
-    return line

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import architecture
+import source_tree
 
 ROOT = Path(__file__).resolve().parent.parent
-package_sources = functools.cache(architecture.package_sources)
-other_sources = functools.cache(architecture.other_sources)
+package_sources = functools.cache(source_tree.package_sources)
+other_sources = functools.cache(source_tree.other_sources)
 RULES = {rule.__name__: rule for rule in architecture.PACKAGE_RULES}
 RULES_FOR_ALL = {rule.__name__: rule for rule in architecture.RULES_FOR_ALL}
 
@@ -121,11 +122,11 @@ HARMLESS = [
 ]
 
 
-def plant(root: Path, place: str, text: str) -> list[architecture.Source]:
+def plant(root: Path, place: str, text: str) -> list[source_tree.Source]:
     path = root / "src" / "tidings" / place
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    return architecture.package_sources(root)
+    return source_tree.package_sources(root)
 
 
 @pytest.mark.parametrize(("name", "place", "text"), SABOTAGE)
@@ -153,7 +154,7 @@ def test_a_planted_import_cycle_is_caught(tmp_path: Path) -> None:
     (tmp_path / "src/tidings/model/endpoint.py").write_text("from tidings.model import app")
     (tmp_path / "src/tidings/model/__init__.py").touch()
 
-    assert "model.app" in architecture.import_circle(architecture.package_sources(tmp_path))
+    assert "model.app" in architecture.import_circle(source_tree.package_sources(tmp_path))
 
 
 @pytest.mark.parametrize(
