@@ -16,6 +16,7 @@ batch is halved until that message is alone.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from tidings.clock import Clock
 from tidings.core import fan_out
@@ -33,6 +34,9 @@ from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.routing import Routing
 from tidings.observe import count, failure
 from tidings.storage.drivers.database import Busy, Database, StorageError, Unavailable, Write
+
+_RETRY_SECONDS: Final = 0.01
+"""How long a message that waits for a lock pauses between two tries."""
 
 
 def _no_callback(_result: AcceptResult) -> None:
@@ -194,7 +198,7 @@ class AcceptBatcher:
     async def _retry(self, batch: list[PendingMessage], error: StorageError) -> None:
         """Retry one message until the lock is released or the deadline passes, while other batches proceed."""
         while self._clock.monotonic() - batch[0].offered_at < self._tuning.accept_wait_seconds:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_RETRY_SECONDS)
             try:
                 await self._commit(batch)
             except Busy:

@@ -27,6 +27,7 @@ from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.storage.tables.settlement import AttemptRow
 
+_NO_DIRECTIVE: Final = ReceiverDirective.NONE
 _MAX_COMPILED: Final = 4_096
 """Request targets that are cached."""
 
@@ -95,7 +96,8 @@ class Sender:
     def _result(self, delivery: Delivery, began: int, reply: Reply) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         directive = self._directive(reply)
-        next_at = None if delivered or directive else self._next_at(delivery, reply)
+        is_normal = directive is _NO_DIRECTIVE
+        next_at = None if delivered or not is_normal else self._next_at(delivery, reply)
         text = response_text(reply.body) if reply.error is None else reply.error
         attempt = AttemptRow.of(
             delivery,
@@ -104,9 +106,9 @@ class Sender:
             code=reply.status,
             response=text.replace("\0", "�"),
             duration_ms=reply.duration_ms,
-            next_at=next_at if not delivery.manual or delivered or directive else delivery.retry_at,
+            next_at=next_at if not delivery.manual or delivered or not is_normal else delivery.retry_at,
         )
-        if delivered and not directive and delivery.attempts < FAILING_AFTER:
+        if delivered and is_normal and delivery.attempts < FAILING_AFTER:
             return SendResult(delivery, attempt, delivered)
         kinds = health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)
         return SendResult(
@@ -114,7 +116,7 @@ class Sender:
             attempt,
             delivered,
             next_at,
-            aborted=bool(directive) and not delivered,
+            aborted=not (delivered or is_normal),
             unanswered=reply.status == 0,
             health_events=tuple(
                 HealthEvent(kind, delivery.receiver, delivery.msg_id, attempt.id, reply.status) for kind in kinds
@@ -124,7 +126,7 @@ class Sender:
     def _directive(self, reply: Reply) -> ReceiverDirective:
         """Return what the receiver requests, also by the status 410."""
         header = reply.webhook_delivery
-        directive = ReceiverDirective.NONE if header is None else parse_directive(header)
+        directive = _NO_DIRECTIVE if header is None else parse_directive(header)
         if reply.status == GONE and self._options.gone_disables and not reply.is_invalid:
             directive |= ReceiverDirective.GONE
         return directive
