@@ -42,6 +42,6 @@ def test_an_endpoint_without_capacity_keeps_its_rows() -> None:
 
 def test_an_endpoint_whose_payloads_do_not_fit_is_spilled() -> None:
     found = batch({"ep_1": 5}, {"ep_1": 2}, {}, due_live=["ep_1"])
-    found.too_large = {"ep_1"}
+    found.too_large = {"ep_1": 100_000}
 
     assert Backlogs([], [], ["ep_1"]) == found.backlogs()

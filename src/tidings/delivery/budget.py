@@ -10,7 +10,7 @@ they never wait for large ones.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +52,7 @@ class MemoryBudget:
         "_payloads",
         "held",
         "held_bytes",
+        "on_bytes_freed",
         "reserved",
         "reserved_bytes",
     )
@@ -67,6 +68,8 @@ class MemoryBudget:
         self.held_bytes = 0
         self.reserved = 0
         self.reserved_bytes = 0
+        self.on_bytes_freed: Callable[[], None] | None = None
+        """Called when bytes of large payloads have been freed; None while no endpoint waits for them."""
 
     @property
     def free(self) -> int:
@@ -79,6 +82,11 @@ class MemoryBudget:
         return self._payload_bytes - self.held_bytes - self.reserved_bytes
 
     @property
+    def has_no_bytes(self) -> bool:
+        """Whether memory has no large payload, held or reserved; then one of any size fits."""
+        return not self.held_bytes and not self.reserved_bytes
+
+    @property
     def is_half_empty(self) -> bool:
         """Whether memory is at most half full: then endpoints whose rows did not fit are claimed for again."""
         return self.held < max(1, self._deliveries // 2)
@@ -87,6 +95,8 @@ class MemoryBudget:
         """Release a reservation of deliveries and payload bytes."""
         self.reserved -= deliveries
         self.reserved_bytes -= payload_bytes
+        if payload_bytes and self.on_bytes_freed is not None:
+            self.on_bytes_freed()
 
     def reserve_payload(self, size: int) -> int | None:
         """Reserve a large payload, which all deliveries of its message share; return its bytes, or None if too large.
@@ -143,12 +153,19 @@ class MemoryBudget:
         if delivery in self._copies:
             self._copies.discard(delivery)
             self.held_bytes -= size
+        if self.on_bytes_freed is not None:
+            self.on_bytes_freed()
 
     def remove_and_clear(self, delivery: Delivery) -> None:
         """Subtract a delivery that will not be sent from memory, and drop its reference to a large payload."""
         self.remove(delivery)
         if len(delivery.payload) > LARGE:
             delivery.payload = b""
+
+
+def copy_bytes(size: int, receiver: Receiver) -> int:
+    """Return the bytes of the encrypted copy of a large payload: none without TLS."""
+    return size if _copies(receiver) else 0
 
 
 def _copies(receiver: Receiver) -> bool:

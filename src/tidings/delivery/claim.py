@@ -200,14 +200,14 @@ class Claimer:
         unsent: list[SettledDelivery] = []
         for row in batch.rows:
             msg_id, endpoint_id = row["msg_id"], row["endpoint_id"]
-            if (msg_id, endpoint_id) in payloads.too_large:
+            if (needed := payloads.too_large.get((msg_id, endpoint_id))) is not None:
+                batch.too_large.setdefault(endpoint_id, needed)
                 unsent.append(SettledDelivery(msg_id, endpoint_id, batch.lease, row["due_at"]))
                 continue
             payload = payloads.found.get(msg_id)
             found = batch.discarded if payload is None else batch.deliveries
             found.append(_delivery(row, batch, batch.receivers[endpoint_id], payload or b""))
         if unsent:
-            batch.too_large = {each.endpoint_id for each in unsent}
             await deliveries.hand_back(tx, unsent, 0)
 
     def _fill(self, batch: ClaimBatch, backlogs: Backlogs) -> None:

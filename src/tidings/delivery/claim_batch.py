@@ -60,8 +60,8 @@ class ClaimBatch:
     """The bytes of large payloads, reserved until they are in memory."""
     deliveries: list[Delivery] = field(default_factory=list)
     discarded: list[Delivery] = field(default_factory=list)
-    too_large: set[str] = field(default_factory=set)
-    """Endpoints with rows that were returned because their payload does not fit into memory."""
+    too_large: dict[str, int] = field(default_factory=dict)
+    """Endpoints with rows that were returned because their payload does not fit into memory, and the bytes it needs."""
 
     @property
     def limited(self) -> Container[str]:
@@ -74,7 +74,7 @@ class ClaimBatch:
         unfinished = [each for each in self.receivers if each not in drained]
         live = Counter(row["endpoint_id"] for row in self.rows if row["lane"] == Lane.LIVE)
         rooms = dict(self.allocations)
-        has_live = {each for each in self.with_live if live[each] >= rooms.get(each, 0)} | self.too_large
+        has_live = {each for each in self.with_live if live[each] >= rooms.get(each, 0)} | self.too_large.keys()
         return Backlogs(
             list(drained),
             [each for each in unfinished if each not in has_live],

@@ -5,10 +5,11 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.delivery.budget import fair_shares
+from tidings.delivery.budget import LARGE, fair_shares
 from tidings.delivery.claim_batch import ClaimBatch
 from tidings.delivery.claim_schedule import ClaimSchedule
 from tidings.delivery.endpoint_queues import EndpointQueues
+from tidings.delivery.payload_waiters import PayloadWaiters
 from tidings.delivery.throttle import Pacer, Throttle
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.routing import Receiver
@@ -38,8 +39,9 @@ class ClaimPlanner:
         self._throttle = throttle
         self._schedule = schedule
         self._tuning = tuning
-        self._too_large: set[str] = set()
-        """Endpoints with payloads that did not fit into memory."""
+        self._too_large: dict[str, int] = {}
+        """Endpoints with payloads that did not fit into memory, and the bytes that the next one needs."""
+        self._waiters = PayloadWaiters(queues.budget, schedule.end_deferral)
 
     async def choose(self, tx: Write, batch: ClaimBatch) -> None:
         """Choose the number of rows to claim by endpoint, and reserve memory and tokens for them."""
@@ -59,7 +61,7 @@ class ClaimPlanner:
 
     def defer(self, batch: ClaimBatch, unfinished: Sequence[str]) -> None:
         """Defer endpoints with more due rows than their limit or memory allows, each to a known time."""
-        self._too_large = (self._too_large - batch.taken.keys()) | batch.too_large
+        self._wait_for_memory(batch, unfinished)
         for endpoint_id in unfinished:
             if self._schedule.is_deferred(endpoint_id):
                 self._schedule.keep_deferred(endpoint_id)
@@ -70,11 +72,9 @@ class ClaimPlanner:
         """Return for how long to defer an endpoint; None if its queue requests the next claim."""
         if batch.reservation is not None and endpoint_id in batch.reservation.allocations:
             return batch.reservation.retry_in(endpoint_id)
-        is_deferred = (
-            batch.receivers[endpoint_id].limits
-            or endpoint_id in batch.too_large
-            or self._queues.capacity.is_reduced(endpoint_id)
-        )
+        if endpoint_id in self._too_large and batch.taken[endpoint_id]:
+            return self._tuning.claim_memory_seconds
+        is_deferred = batch.receivers[endpoint_id].limits or self._queues.capacity.is_reduced(endpoint_id)
         return self._tuning.claim_defer_seconds if is_deferred else None
 
     def _choose_unlimited(self, batch: ClaimBatch, eligible: Sequence[Receiver]) -> int:
@@ -106,7 +106,33 @@ class ClaimPlanner:
     def _capacity(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit; few if its last payloads did not fit into memory."""
         room = self._queues.capacity.for_claim(endpoint_id)
-        return min(room, _FEW_ROWS) if endpoint_id in self._too_large else room
+        needed = self._too_large.get(endpoint_id)
+        return room if needed is None else min(room, self._rows_that_fit(needed))
+
+    def _rows_that_fit(self, needed: int) -> int:
+        """Return how many payloads of a size fit into memory; if none does, a few rows, because some may be small."""
+        return min(self._queues.budget.free_bytes // needed, _FEW_ROWS) or _FEW_ROWS
+
+    def _wait_for_memory(self, batch: ClaimBatch, unfinished: Sequence[str]) -> None:
+        """Let endpoints wait whose next payload does not fit into memory; the others are claimed for as usual."""
+        if not self._too_large and not batch.too_large:
+            return
+        rooms, more = dict(batch.allocations), set(unfinished)
+        large = {each.receiver.id for each in batch.deliveries if len(each.payload) > LARGE}
+        for endpoint_id in batch.unavailable:
+            self._stop_waiting(endpoint_id)
+        for endpoint_id in batch.taken:
+            if endpoint_id in batch.too_large:
+                self._too_large[endpoint_id] = batch.too_large[endpoint_id]
+            elif endpoint_id not in (large & more) or rooms[endpoint_id] >= _FEW_ROWS:
+                self._stop_waiting(endpoint_id)
+            if endpoint_id in self._too_large:
+                self._waiters.add(endpoint_id, self._too_large[endpoint_id])
+        self._waiters.check()
+
+    def _stop_waiting(self, endpoint_id: str) -> None:
+        self._too_large.pop(endpoint_id, None)
+        self._waiters.discard(endpoint_id)
 
     def _paced_capacity(self, receiver: Receiver, taken: int) -> int:
         """Return how many rows to claim for an endpoint with a limit: each must find a free slot when it is sent."""

@@ -5,8 +5,9 @@ There is no polling. The claimer sleeps until a known time (the next due row, th
 of an endpoint with a limit), until it is woken (a manual send, an endpoint queue that has capacity again), or, on
 PostgreSQL, until the heartbeat query reports work.
 
-Two kinds of endpoints are deferred although they have due rows: those whose limit allows no send yet, and those that
-do not answer. Each has its own time for the next claim, and does not wake the claimer before it.
+Three kinds of endpoints are deferred although they have due rows: those whose limit allows no send yet, those that do
+not answer, and those whose payloads do not fit into memory. Each has its own time for the next claim, and does not wake
+the claimer before it. Those that wait for memory are claimed for earlier, as soon as enough bytes are freed.
 """
 
 import asyncio
@@ -90,6 +91,12 @@ class ClaimSchedule:
         if self._deferred_until:
             now = self._clock.monotonic()
             self._deferred_until = {each: until for each, until in self._deferred_until.items() if until > now}
+
+    def end_deferral(self, endpoint_ids: Iterable[str]) -> None:
+        """Claim now for these endpoints, deferred or not."""
+        for endpoint_id in endpoint_ids:
+            self._deferred_until.pop(endpoint_id, None)
+        self.wake()
 
     def is_deferred(self, endpoint_id: str) -> bool:
         """Return whether an endpoint is deferred."""

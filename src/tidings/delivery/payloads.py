@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tidings.delivery.budget import LARGE, MemoryBudget
+from tidings.delivery.budget import LARGE, MemoryBudget, copy_bytes
 from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Row, Write
 from tidings.storage.tables import intake
@@ -18,7 +18,8 @@ class Payloads:
     """Payloads by message id, and the deliveries (message, endpoint) whose payloads do not fit into memory."""
 
     found: dict[str, bytes] = field(default_factory=dict)
-    too_large: set[tuple[str, str]] = field(default_factory=set)
+    too_large: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The bytes that each of these deliveries needs."""
     reserved: int = 0
     """The reserved bytes, which the caller releases."""
 
@@ -65,7 +66,10 @@ def reserve(budget: MemoryBudget, payloads: Payloads, msg_id: str, size: int, to
         budget.release(0, reserved)
         reserved = 0
     payloads.reserved += (reserved or 0) + sum(copy or 0 for copy in copies)
-    payloads.too_large |= {(msg_id, receiver.id) for receiver, copy in zip(to, copies, strict=True) if copy is None}
+    for receiver, copy in zip(to, copies, strict=True):
+        if copy is None:
+            own = 0 if held is not None or is_any else size
+            payloads.too_large[msg_id, receiver.id] = own + copy_bytes(size, receiver)
     if held is not None:
         payloads.found[msg_id] = held
     return held is None and is_any

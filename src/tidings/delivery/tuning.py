@@ -14,6 +14,8 @@ class DeliveryTuning:
     """The maximum number of rows that one transaction leases: it blocks the event loop for milliseconds only."""
     claim_defer_seconds: float = 0.25
     """How long an endpoint is deferred if it does not answer, or if it has a limit and no free slot."""
+    claim_memory_seconds: float = 1.0
+    """How long an endpoint is deferred at most if its payloads do not fit into memory; freed bytes end that earlier."""
     claim_error_pause_seconds: float = 1.0
     """How long claiming pauses after an error."""
     claim_max_sleep_seconds: float = 3_600.0
