@@ -62,12 +62,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # module: the heavy and rarely needed modules that it may import inside a function.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "api.event_types": ("jsonschema_rs",),
-    "cli.admin": ("tidings.server",),
+    "cli.admin": ("tidings.cli.deletion", "tidings.model.signature"),
     "cli.demo": ("tidings.demo",),
     "cli.main": ("tidings.cli.commands",),
+    "cli.issuing": ("tidings.server",),
     "cli.serve": ("tidings.process.supervisor", "tidings.server", "tidings.terms"),
     "cli.task_run": ("tidings.cli.task_commands",),
-    "cli.token": ("tidings.server",),
+    "cli.token": ("tidings.cli.issuing",),
     "tasks.archive": ("datamodel_code_generator",),
 }
 
@@ -76,12 +77,7 @@ SQL = ("storage",)
 ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
 SOCKETS = (
-    "delivery.client",
-    "delivery.connection",
-    "delivery.dial",
-    "delivery.lookup",
-    "delivery.pool",
-    "delivery.proxy",
+    *("delivery.client", "delivery.connection", "delivery.dial", "delivery.lookup", "delivery.pool", "delivery.proxy"),
     "demo",
     "process",
     "server",

@@ -20,10 +20,8 @@ except SystemExit as end:
     code = end.code
 print(code, *sorted({name.partition(".")[0] for name in sys.modules}))
 """
-HEAVY = {
-    *("asyncio", "asyncpg", "cryptography", "httptools", "jwt", "msgspec", "pydantic", "rich", "sqlite3"),
-    *("starlette", "typer", "uvicorn", "uvloop"),
-}
+SERVICE = {"asyncpg", "can_ada", "cryptography", "httptools", "jwt", "sqlite3", "starlette", "uvicorn"}
+HEAVY = SERVICE | {"asyncio", "msgspec", "pydantic", "rich", "typer", "uvloop"}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +42,21 @@ def test_a_quick_command_loads_no_heavy_module(arguments: list[str], code: str, 
     exit_code, *modules = ran.stdout.splitlines()[-1].split()
     assert code == exit_code
     assert set() == HEAVY & set(modules)
+
+
+def test_a_command_that_calls_a_server_does_not_load_the_service(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "tasks", "list", "--url", "http://127.0.0.1:1", "--token", "t"],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    exit_code, *modules = ran.stdout.splitlines()[-1].split()
+    assert "2" == exit_code
+    assert set() == SERVICE & set(modules)
 
 
 def test_the_version_is_an_option_of_the_command_line_too(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import can_ada
 
-SCHEMES: Final = ("http:", "https:")
+_SCHEMES: Final = ("http:", "https:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _RELATIVE: Final = re.compile(r"(?![A-Za-z][A-Za-z0-9+.\-]*:)")
 _AUTHORITY: Final = re.compile(r"[^:]*:[/\\]*([^/\\?#]*)")
@@ -38,7 +38,7 @@ def parse_url(url: str) -> can_ada.URL:
         parts = can_ada.parse(url)
     except (ValueError, TypeError):  # the second for half of a surrogate pair
         raise InvalidUrl("invalid URL: invalid host or port number") from None
-    if parts.protocol not in SCHEMES:
+    if parts.protocol not in _SCHEMES:
         raise InvalidUrl("Endpoint URL schemes must be http or https", is_scheme=True)
     authority = _AUTHORITY.match(url)
     if authority and _AMBIGUOUS.intersection(unquote(authority[1].rpartition("@")[2])):
