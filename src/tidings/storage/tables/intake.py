@@ -93,11 +93,9 @@ _RELEASE: Final = Sql(
     sqlite="DELETE FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
     postgresql="DELETE FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
 )
-# Few messages have values in all columns, so a batch inserts only the columns that its messages need.
-_PLAIN, _USUAL = 6, 8
-_PLAIN_TABLE: Final = Table("message", MessageRow._fields[:_PLAIN])
-_USUAL_TABLE: Final = Table("message", MessageRow._fields[:_USUAL])
-_WHOLE_TABLE: Final = Table("message", MessageRow._fields)
+_PLAIN: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("event_id")])
+_USUAL: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("tags")])
+_WHOLE: Final = Table("message", MessageRow._fields)
 _EXPIRE: Final = Sql(
     # Rowids follow expiry, so the first rows expire first.
     sqlite=(
@@ -146,13 +144,20 @@ _Shape = tuple[str, str, str, tuple[str, ...] | None, tuple[str, ...] | None]
 async def add(tx: Write, messages: Sequence[AcceptedMessage], cache: BucketIndexCache | None = None) -> None:
     """Insert messages, and their entries in the bucket index that `cache` does not have."""
     await bucket_index.add(tx, {_shape(message) for message in messages}, _entries_of, cache)
-    rows = [MessageRow.of(message) for message in messages]
-    if any(m.extras is not None for m in messages):
-        await tx.add(_WHOLE_TABLE, rows)
-    elif any(m.event_id is not None or m.expires_at is not None for m in messages):
-        await tx.add(_USUAL_TABLE, [row[:_USUAL] for row in rows])
-    else:
-        await tx.add(_PLAIN_TABLE, [row[:_PLAIN] for row in rows])
+    table = _table_for(messages)
+    most = len(table.columns)
+    await tx.add(table, [MessageRow.of(message)[:most] for message in messages])
+
+
+def _table_for(messages: Sequence[AcceptedMessage]) -> Table:
+    """Return the table with the columns that messages need; few have values in all of them."""
+    table = _PLAIN
+    for message in messages:
+        if message.extras is not None:
+            return _WHOLE
+        if message.event_id is not None or message.expires_at is not None:
+            table = _USUAL
+    return table
 
 
 def _shape(m: AcceptedMessage) -> _Shape:
