@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write the parts of the documentation that are derived from the code: settings, kinds and states of tasks, routes.
+"""Write the parts of the documentation that are derived from the code: settings, tasks, routes, the schema.
 
 `python scripts/docs.py` updates the pages; a test checks that they are up to date.
 """
@@ -15,6 +15,8 @@ from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
+from tidings.storage.drivers.database import Dialect
+from tidings.storage.drivers.migrate import known
 from tidings.tasks.registry import PUBLIC
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -26,6 +28,7 @@ TOKENS = {
     Access.ORG: "organization",
 }
 TESTS_ONLY = ("failpoints",)
+TITLES = {Dialect.SQLITE: "SQLite", Dialect.POSTGRESQL: "PostgreSQL"}
 
 
 def settings() -> Iterator[str]:
@@ -213,11 +216,25 @@ def pages() -> list[Path]:
     return [page for folder in folders for page in sorted(folder.glob("*.md"))]
 
 
+def schema(dialect: Dialect) -> str:
+    """Return the schema of one kind of database as one file, with its comments."""
+    head = f"-- The schema on {TITLES[dialect]}. Generated from src/tidings/storage/migrations by scripts/docs.py.\n\n"
+    text = "\n".join(migration.rendered(dialect) for migration in known())
+    return (
+        head + re.sub(r"\)\n((?: *[A-Z(][^\n;]*\n)?);", lambda end: f") {end[1].strip()}".rstrip() + ";", text) + "\n"
+    )
+
+
+def schemas() -> dict[Path, str]:
+    """Return the generated files with the schema, one for each kind of database."""
+    return {CHECKOUT / "docs" / f"schema.{dialect.value}.sql": schema(dialect) for dialect in Dialect}
+
+
 def main() -> None:
-    for page in pages():
-        text = page.read_text()
-        if filled(text) != text:
-            page.write_text(filled(text))
+    found = {page: filled(page.read_text()) for page in pages()} | schemas()
+    for page, text in found.items():
+        if not page.exists() or page.read_text() != text:
+            page.write_text(text)
             print(f"{page.relative_to(CHECKOUT)} is up to date again")
 
 

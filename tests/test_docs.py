@@ -2,14 +2,19 @@
 """The documentation is true: commands exist, examples run, links resolve, tables match the code."""
 
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import docs
 import live
+from tidings.storage.drivers.database import Dialect
+from tidings.storage.drivers.migrate import known
 
 ROOT = docs.CHECKOUT
 README = (ROOT / "README.md").read_text()
@@ -30,6 +35,38 @@ def test_the_generated_parts_are_up_to_date(page: Path) -> None:
     text = page.read_text()
 
     assert text == docs.filled(text), "run: .venv/bin/python scripts/docs.py"
+
+
+@pytest.mark.parametrize("path", docs.schemas(), ids=lambda path: path.name)
+def test_the_schema_files_are_up_to_date(path: Path) -> None:
+    assert path.read_text() == docs.schemas()[path], "run: .venv/bin/python scripts/docs.py"
+
+
+def test_the_schema_file_of_sqlite_creates_the_schema() -> None:
+    statements = [text for migration in known() for text in migration.statements(Dialect.SQLITE)]
+
+    assert _objects((ROOT / "docs/schema.sqlite.sql").read_text()) == _objects(";\n".join(statements))
+
+
+def _objects(script: str) -> list[tuple[str, str]]:
+    """Return the tables and indexes that a script creates, with their tables."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(script)
+        return connection.execute("SELECT name, tbl_name FROM sqlite_schema ORDER BY 1").fetchall()
+
+
+def test_every_table_is_on_the_map_and_every_code_is_explained() -> None:
+    [text] = [migration.text for migration in known() if migration.version == 1]
+    heading, _, _ = text.partition("\nCREATE ")
+    tables = re.findall(r"^CREATE TABLE (\w+) \(", text, re.MULTILINE)
+    bare = {
+        line.split()[0]
+        for before, line in pairwise(text.splitlines())
+        if line.startswith("    ") and " SMALLINT" in line and not before.lstrip().startswith("--")
+    }
+
+    assert [] == [table for table in tables if f"\n--     {table} " not in heading]
+    assert {"disabled", "deleted"} == bare
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

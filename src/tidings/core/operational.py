@@ -46,7 +46,7 @@ async def emit(tx: Write, org_id: OrgId, type_: str, data: dict[str, Any], now: 
 
 async def emit_all(tx: Write, events: Sequence[OperationalEvent], now: int) -> None:
     """Store many operational events; see `emit`."""
-    rows = [(ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data), now) for each in events]
+    rows = [(ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data)) for each in events]
     if rows:
         await operational_events.add(tx, rows)
 

@@ -21,6 +21,7 @@ _TYPES: Final = {
     Dialect.SQLITE: {"{text}": "TEXT", "{bytes}": "BLOB"},
     Dialect.POSTGRESQL: {"{text}": 'TEXT COLLATE "C"', "{bytes}": "BYTEA"},
 }
+_MARKERS: Final = frozenset(f"--{dialect.value}" for dialect in Dialect)
 _CREATE_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS schema_migration"
     " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL)"
@@ -59,19 +60,24 @@ class Migration:
         """The SHA-256 of the file. It differs from the recorded checksum if the file was edited after it ran."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def statements(self, dialect: Dialect) -> list[str]:
-        """Return the statements for one kind of database, in order."""
+    def rendered(self, dialect: Dialect) -> str:
+        """Return the text for one kind of database, with its comments."""
         lines = []
         for line in self.text.splitlines():
             marker, _, rest = line.partition(":")
             if marker == f"--{dialect.value}":
-                lines.append(rest)
-            elif not line.lstrip().startswith("--"):
+                lines.append(rest.removeprefix(" "))
+            elif marker not in _MARKERS:
                 lines.append(line)
         text = "\n".join(lines)
         for placeholder, column_type in _TYPES[dialect].items():
             text = text.replace(placeholder, column_type)
-        return [statement.strip() for statement in text.split(";\n") if statement.strip(" \n;")]
+        return text
+
+    def statements(self, dialect: Dialect) -> list[str]:
+        """Return the statements for one kind of database, in order."""
+        lines = [line for line in self.rendered(dialect).splitlines() if not line.lstrip().startswith("--")]
+        return [each.strip() for each in "\n".join(lines).split(";\n") if each.strip(" \n;")]
 
 
 def known() -> list[Migration]:

@@ -1,19 +1,67 @@
--- The first schema. Timestamps are milliseconds since the Unix epoch, JSON is stored as text, booleans as 0 or 1.
+-- The schema. `docs/schema.sqlite.sql` and `docs/schema.postgresql.sql` have it for each kind of database.
+--
+-- Types:
+--   Timestamps are milliseconds since the Unix epoch (`…_at`, `…_since`, `…_until`), except one that ends in `_us`.
+--   Booleans are 0 or 1. JSON is stored as text. Ids are a prefix and a KSUID: their order is the order of creation,
+--   and their timestamp is encoded in them, so the hot tables have no column for it. There are no foreign keys and no
+--   triggers.
+--
+-- Tables, with their writers and how they are emptied. Besides, `tidings wipe` deletes all rows of one organization,
+-- and `tidings prune` deletes old messages with their attempts, deliveries and event ids.
+--
+--   hot: one or more rows for each message
+--     message             an accepted message. Accept. The payload is deleted after its retention, the row by `prune`.
+--     delivery            an outstanding delivery of a message to an endpoint. Accept, claim and settle. Deleted when
+--                         it ends: the table is as large as the backlog.
+--     attempt             one HTTP request with its response. Settle. Deleted with its message.
+--     event_id            the caller's ids of messages. Accept. Deleted with the message.
+--     idempotency_record  the responses to idempotency keys. Accept and the API. Deleted after 12 hours.
+--     bucket_index        where filtered lists find their rows. Accept and settle, but few rows: one for each event
+--                         type, channel, tag or outcome of 494 seconds. Deleted by `wipe` and `prune`.
+--
+--   cold: written by calls to the API
+--     application         a customer of an organization. A deleted one keeps its row.
+--     endpoint            a URL that receives messages, with its health. A deleted one keeps its row.
+--     endpoint_history    what decided which messages an endpoint received. The newest 50 rows of an endpoint are kept.
+--     event_type          the catalog of event types of an organization. Deleted by the API.
+--     token_end           revoked application tokens. Deleted after 400 days.
+--
+--   written by the service, at most a few times a second
+--     throttle            a rate limit in use. Deleted after a day without deliveries.
+--     operational_event   notifications to organizations. Deleted after 7 days.
+--     setting             a few values of the installation.
+--     node                PostgreSQL only: the running nodes. Deleted at the end of a node, or by the other ones.
+--     schema_migration    the migrations that ran (created by the program before this file).
+--
+--   background tasks: their number is small, their items may be many
+--     task                a task with its progress. The API and the workers. Deleted 90 days after its end.
+--     task_item           results and skipped items of a task. The workers. Deleted with the task.
+--     task_input          input that is too large for the row of the task. The API. Deleted with the task.
+--     task_event          the state transitions of a task. Deleted with the task.
+--     export              files for download. The workers. Deleted when their links expire.
+--
+-- PostgreSQL only: `message` and `attempt` are partitioned by week, by the timestamp in the id of the message. A node
+-- creates the partitions of the next weeks, `prune` drops empty ones, and the default partitions take the other rows.
 
+-- Values of the installation, by name: the position up to which payloads have expired, secrets that the service
+-- generated, a proof of the setting `main_secret`, and the last heartbeats of nodes.
 CREATE TABLE setting (
     name {text} PRIMARY KEY,
     value {text} NOT NULL
 );
 
--- ---------------------------------------------------------------------------------------------------------------
--- Cold tables: applications, endpoints and their settings.
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Applications, endpoints and their settings
 
 CREATE TABLE application (
     id {text} PRIMARY KEY,
     org_id {text} NOT NULL,
+    -- The caller's name for the application. Null after deletion, so that another one may have it.
     uid {text},
     name {text} NOT NULL,
+    -- The most deliveries per second to all endpoints together; null for no limit.
     throttle_rate INTEGER,
+    -- A JSON object of the caller.
     metadata {text} NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -21,6 +69,7 @@ CREATE TABLE application (
     -- Incremented by every write to the application or one of its endpoints, in the same transaction. Routing that was
     -- compiled from an older version is never used to accept a message.
     routing_version BIGINT NOT NULL DEFAULT 1,
+    -- When routing_version was incremented; the other nodes look for recent ones once a second.
     routed_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
@@ -31,16 +80,23 @@ CREATE TABLE endpoint (
     id {text} PRIMARY KEY,
     app_id {text} NOT NULL,
     org_id {text} NOT NULL,
+    -- The caller's name for the endpoint. Null after deletion, so that another one may have it.
     uid {text},
     url {text} NOT NULL,
     description {text} NOT NULL,
+    -- A number of the caller, part of the Svix API; without effect.
     version INTEGER NOT NULL DEFAULT 1,
     disabled SMALLINT NOT NULL DEFAULT 0,
+    -- Filters, as JSON arrays of names: the messages that the endpoint receives. Null for all.
     event_types {text},
     channels {text},
+    -- The most deliveries per second; null for no limit.
     throttle_rate INTEGER,
+    -- A JSON object of the caller.
     metadata {text} NOT NULL,
+    -- Headers of every request: a JSON object, or its encrypted form if the setting `main_secret` is set.
     headers {text} NOT NULL,
+    -- The signing key after a marker byte: 1 symmetric, 2 asymmetric, plus 128 if the key is encrypted.
     secret {bytes} NOT NULL,
     -- Rotated secrets that still sign: [[expiry, base64], …].
     old_secrets {text} NOT NULL DEFAULT '[]',
@@ -50,7 +106,7 @@ CREATE TABLE endpoint (
     -- Health, rarely written. failing_since and last_failure_at: the first and last time at which a delivery was
     -- exhausted without a success in between. disables_at: when a further failure disables the endpoint.
     -- unreachable_since: since when no request gets a response. disabled_at, disabled_reason: when and why the endpoint
-    -- was disabled.
+    -- was disabled: `failing`, `receiver` or `gone` by the service, null by a call to the API.
     failing_since BIGINT,
     last_failure_at BIGINT,
     disables_at BIGINT,
@@ -61,9 +117,9 @@ CREATE TABLE endpoint (
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
 CREATE INDEX endpoint_app ON endpoint (app_id, id);
 
--- What decided whether an endpoint received a message, over time: the explanation of a missing delivery reads the row that
--- was in force when the message was accepted. Each row copies columns of the endpoint, in the transaction that changed one
--- of them. An endpoint keeps its newest 50 rows.
+-- What decided whether an endpoint received a message, over time: the explanation of a missing delivery reads the row
+-- that was in force when the message was accepted. Each row copies columns of the endpoint, in the transaction that
+-- changed one of them. An endpoint keeps its newest 50 rows.
 CREATE TABLE endpoint_history (
     endpoint_id {text} NOT NULL,
     -- The application's routing_version after the write, which orders two writes of one millisecond.
@@ -81,8 +137,11 @@ CREATE TABLE event_type (
     org_id {text} NOT NULL,
     name {text} NOT NULL,
     description {text} NOT NULL,
+    -- 1: hidden from lists, and no endpoint may subscribe to it any longer; messages may still have it.
     archived SMALLINT NOT NULL DEFAULT 0,
+    -- 1: shown as deprecated; without effect.
     deprecated SMALLINT NOT NULL DEFAULT 0,
+    -- JSON schemas of the payload by version, and names of feature flags, as JSON.
     schemas {text},
     feature_flags {text},
     group_name {text},
@@ -91,10 +150,11 @@ CREATE TABLE event_type (
     PRIMARY KEY (org_id, name)
 );
 
--- Application tokens that end before their expiry: all tokens, those of a session (`session:…`) or one (`token:…`).
--- Applies to tokens issued before issued_before; they are invalid from ends_at on.
+-- Application tokens that end before their expiry. Applies to tokens issued before issued_before; they are invalid from
+-- ends_at on.
 CREATE TABLE token_end (
     app_id {text} NOT NULL,
+    -- Empty for all tokens of the application; else those of a session (`session:…`) or one (`token:…`).
     whose {text} NOT NULL,
     issued_before BIGINT NOT NULL,
     ends_at BIGINT NOT NULL,
@@ -111,32 +171,34 @@ CREATE TABLE throttle (
     limited_since BIGINT
 );
 
--- Operational events: notifications to organizations about their endpoints, messages and tasks.
+-- Notifications to organizations about their endpoints, messages and tasks. Written in the transaction of their cause.
 CREATE TABLE operational_event (
     id {text} PRIMARY KEY,
     org_id {text} NOT NULL,
     type {text} NOT NULL,
-    payload {text} NOT NULL,
-    created_at BIGINT NOT NULL
+    payload {text} NOT NULL
 );
 
--- ---------------------------------------------------------------------------------------------------------------
--- Hot tables: few indexes, no foreign keys, the tenant on every row. The id of a message or an attempt contains its
--- timestamp, so neither table has a timestamp column.
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Hot tables: few indexes, and the tenant on every row
 
 CREATE TABLE message (
     id {text} PRIMARY KEY,
     app_id {text} NOT NULL,
     org_id {text} NOT NULL,
     event_type {text} NOT NULL,
+    -- The caller's id of the message; it is unique in the application (table event_id).
     event_id {text},
+    -- JSON arrays of names.
     channels {text},
     tags {text},
+    -- The bytes to send. Null after the retention, or if the content was expunged.
     payload {bytes},
     -- When the payload expires. Null for the default retention, where the expiry follows from the id.
     expires_at BIGINT,
+    -- When to deliver the message, if not at once.
     deliver_at BIGINT,
-    -- 1 if the payload is not a JSON object.
+    -- 1 if the payload is not a JSON object, else null.
     raw SMALLINT
 )
 --postgresql: PARTITION BY RANGE (id)
@@ -147,11 +209,15 @@ CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
 CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
 
 -- The time buckets in which an application has messages with an event type, a channel or a tag, and an endpoint has
--- attempts with an outcome: see `storage/tables/bucket_index.py`. There is no unique key on PostgreSQL, so that two processes
--- that write the same entry do not wait for each other.
+-- attempts with an outcome: see `storage/tables/bucket_index.py`. There is no unique key on PostgreSQL, so that two
+-- processes that write the same entry do not wait for each other.
 CREATE TABLE bucket_index (
+    -- The id of an application or an endpoint.
     owner {text} NOT NULL,
+    -- Of an application: `e`, `c` or `t` and an event type, a channel or a tag. Of an endpoint: `d` delivered, `f` and
+    -- the first digit of the status code for failed, `l` and a bucket of messages that have attempts in a later bucket.
     name {text} NOT NULL,
+    -- The first four characters of the timestamps in the ids: 494 seconds. For attempts, also those of their messages.
     bucket {text} NOT NULL
 --sqlite:    , PRIMARY KEY (owner, name, bucket)
 )
@@ -173,16 +239,21 @@ CREATE TABLE delivery (
     endpoint_id {text} NOT NULL,
     app_id {text} NOT NULL,
     org_id {text} NOT NULL,
+    -- 0 live, 1 replay: live deliveries are claimed and sent first.
     lane SMALLINT NOT NULL DEFAULT 0,
     due_at BIGINT NOT NULL,
     -- Automatic attempts made so far, and the due time of the next one while a manual send has precedence.
     attempts INTEGER NOT NULL DEFAULT 0,
     retry_at BIGINT,
+    -- 1 if the next attempt is a manual send, by a person or a task. It does not count as an automatic attempt.
     manual SMALLINT NOT NULL DEFAULT 0,
-    -- A manual send requested while the row was leased: 1 to send only if the send in flight fails, 2 to send anyway.
+    -- A manual send requested while the row was leased: 0 none, 1 to send only if the send in flight fails, 2 to send
+    -- anyway.
     again SMALLINT NOT NULL DEFAULT 0,
+    -- The lease token: the node's number and a counter. Only its holder may settle or reschedule the row.
     lease BIGINT,
     lease_until BIGINT,
+    -- The task that requested the manual send.
     task_id {text},
     PRIMARY KEY (msg_id, endpoint_id),
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
@@ -201,6 +272,7 @@ CREATE TABLE attempt (
     endpoint_id {text} NOT NULL,
     app_id {text} NOT NULL,
     org_id {text} NOT NULL,
+    -- The URL of the endpoint at that time.
     url {text} NOT NULL,
     -- The result: 0 the receiver accepted the message, 2 failed. The API uses the same codes.
     status SMALLINT NOT NULL,
@@ -208,13 +280,15 @@ CREATE TABLE attempt (
     number SMALLINT DEFAULT 1,
     -- 0 if there was no response.
     response_status_code INTEGER NOT NULL,
+    -- The first 20,000 bytes of the response, or why there was none.
     response {text} NOT NULL,
     response_duration_ms INTEGER NOT NULL,
     -- 0 the first delivery or the retry schedule, 1 a manual send. The API uses the same codes.
     trigger_type SMALLINT NOT NULL,
-    -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt was
-    -- scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message again.
-    -- 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: a manual send succeeded later.
+    -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt
+    -- was scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message
+    -- again. 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: it had one of these
+    -- ends, and a manual send succeeded later.
     ended SMALLINT,
     -- When the next attempt was scheduled, as of the end of this one. Null if none was.
     next_at BIGINT,
@@ -234,8 +308,8 @@ CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
 CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended > 0;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
--- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id);
--- any other response is stored here (status, body).
+-- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id); any
+-- other response is stored here (status, body). A row with neither belongs to a request that is being processed.
 CREATE TABLE idempotency_record (
     key {text} PRIMARY KEY,
     expires_at BIGINT NOT NULL,
@@ -243,42 +317,57 @@ CREATE TABLE idempotency_record (
     status INTEGER,
     body {bytes}
 );
--- Rows are written in the order in which they expire, so a block range index finds expired rows at almost no cost.
+-- Rows are written in the order in which they expire: a block range index finds expired ones at almost no cost, and on
+-- SQLite they have the lowest rowids.
 --postgresql: CREATE INDEX idempotency_record_expiry ON idempotency_record USING brin (expires_at) WITH (pages_per_range = 32);
 
--- ---------------------------------------------------------------------------------------------------------------
--- Background tasks.
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Background tasks
 
 CREATE TABLE task (
     id {text} PRIMARY KEY,
     org_id {text} NOT NULL,
     app_id {text},
+    -- Whose share of the workers it uses: the application, or else the organization.
     tenant {text} NOT NULL,
     kind {text} NOT NULL,
+    -- The arguments of the kind, as a JSON object, and the version of their format: a node leaves newer ones to others.
     args {text} NOT NULL,
     args_version INTEGER NOT NULL DEFAULT 1,
     state {text} NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+    -- The state as the API shows it.
     wire_status {text} NOT NULL CHECK (wire_status IN ('running', 'finished', 'failed')),
+    -- The next task to run: the highest priority, then the lowest round. Maintenance of the service has -1, others 0.
     priority SMALLINT NOT NULL DEFAULT 0,
     fair_round BIGINT NOT NULL,
+    -- Not before this time: after a failed attempt, or while the task waits for its backlog. 0 for a new task.
     ready_at BIGINT NOT NULL,
+    -- The fencing token: incremented by every claim and every end of one. A write of an older claim changes nothing.
     epoch BIGINT NOT NULL DEFAULT 0,
     lease_until BIGINT,
+    -- The name of the worker that runs it: host, process and node.
     worker {text},
+    -- Where the next chunk begins, in the format of the kind. Null before the task was planned.
     cursor {text},
+    -- Items visited, those that were left out with a reason, and all items of the range (null if unknown).
     done BIGINT NOT NULL DEFAULT 0,
     skipped BIGINT NOT NULL DEFAULT 0,
     total BIGINT,
+    -- 1 if total is the exact number, 0 if it is an estimate.
     total_exact SMALLINT NOT NULL DEFAULT 0,
+    -- The pace: items of the last chunk, items per second, and the time and the number of chunks so far.
     size INTEGER NOT NULL,
     rate DOUBLE PRECISION NOT NULL DEFAULT 0,
     busy_ms BIGINT NOT NULL DEFAULT 0,
     chunks BIGINT NOT NULL DEFAULT 0,
+    -- Attempts of the present chunk that failed, and the last error as a JSON object.
     failed_attempts INTEGER NOT NULL DEFAULT 0,
     error {text},
     -- The counters of the kind (`messagesSent`), as a JSON object.
     counters {text} NOT NULL DEFAULT '{}',
+    -- Tasks with one key run one after the other.
     lock_key {text},
+    -- Who started it: the subject of the token.
     created_by {text},
     -- PostgreSQL's id of the creating transaction: the first chunk waits until every older one has ended.
     created_xid BIGINT,
@@ -315,10 +404,14 @@ CREATE INDEX task_app_kind ON task (app_id, kind, id);
 CREATE INDEX task_app_both ON task (app_id, kind, wire_status, id);
 CREATE INDEX task_finished ON task (finished_at) WHERE finished_at IS NOT NULL;
 
+-- Results and skipped items. Messages that a task resends have no row here: their deliveries and attempts have its id.
 CREATE TABLE task_item (
     task_id {text} NOT NULL,
+    -- What the item is about: an application, an event type, or a message and an endpoint.
     key {text} NOT NULL,
+    -- `created`, `counted`, `aggregated` and others of a kind; `skipped`; `withdrawn` for a send that was canceled.
     outcome {text} NOT NULL,
+    -- JSON, or the reason why the item was skipped.
     data {text},
     PRIMARY KEY (task_id, key)
 );
@@ -330,9 +423,10 @@ CREATE TABLE task_input (
     content {bytes} NOT NULL
 );
 
--- Files that tasks export for download, in parts. Parts are numbered from 1 while the task runs; part 0 is the whole.
+-- Files that tasks export for download.
 CREATE TABLE export (
     id {text} NOT NULL,
+    -- From 1 while the task runs; then one row with part 0 has the whole file.
     part INTEGER NOT NULL,
     org_id {text} NOT NULL,
     content {bytes} NOT NULL,
@@ -341,8 +435,10 @@ CREATE TABLE export (
 );
 CREATE INDEX export_expiry ON export (expires_at);
 
+-- State transitions of a task that users cause or need to see.
 CREATE TABLE task_event (
     task_id {text} NOT NULL,
+    -- From 1 for each task.
     seq INTEGER NOT NULL,
     at BIGINT NOT NULL,
     type {text} NOT NULL,
@@ -350,9 +446,11 @@ CREATE TABLE task_event (
     PRIMARY KEY (task_id, seq)
 );
 
--- ---------------------------------------------------------------------------------------------------------------
--- Nodes on this database that can hold a session. Each holds the advisory lock of its number (the liveness lock).
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Nodes
 
+-- The nodes on this PostgreSQL database. Each holds the advisory lock of its number (the liveness lock) on a session of
+-- its own, except behind a pooler without sessions.
 CREATE TABLE node (
     id BIGINT PRIMARY KEY,
     -- The worker name in the tasks that the node has claimed.

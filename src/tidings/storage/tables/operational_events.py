@@ -6,12 +6,12 @@ from typing import Final
 
 from tidings.storage.drivers.database import Write
 
-EventRow = tuple[str, str, str, str, int]
-"""An event's id, organization, type, payload as JSON, and timestamp."""
+EventRow = tuple[str, str, str, str]
+"""An event's id, organization, type, and payload as JSON."""
 
 _ADD: Final = (
-    "INSERT INTO operational_event (id, org_id, type, payload, created_at)"
-    " SELECT * FROM given(id text, org_id text, type text, payload text, created_at bigint)"
+    "INSERT INTO operational_event (id, org_id, type, payload)"
+    " SELECT * FROM given(id text, org_id text, type text, payload text)"
 )
 _EXPIRE: Final = (
     "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event WHERE id < :before"

@@ -1,0 +1,451 @@
+-- The schema on PostgreSQL. Generated from src/tidings/storage/migrations by scripts/docs.py.
+
+-- The schema. `docs/schema.sqlite.sql` and `docs/schema.postgresql.sql` have it for each kind of database.
+--
+-- Types:
+--   Timestamps are milliseconds since the Unix epoch (`…_at`, `…_since`, `…_until`), except one that ends in `_us`.
+--   Booleans are 0 or 1. JSON is stored as text. Ids are a prefix and a KSUID: their order is the order of creation,
+--   and their timestamp is encoded in them, so the hot tables have no column for it. There are no foreign keys and no
+--   triggers.
+--
+-- Tables, with their writers and how they are emptied. Besides, `tidings wipe` deletes all rows of one organization,
+-- and `tidings prune` deletes old messages with their attempts, deliveries and event ids.
+--
+--   hot: one or more rows for each message
+--     message             an accepted message. Accept. The payload is deleted after its retention, the row by `prune`.
+--     delivery            an outstanding delivery of a message to an endpoint. Accept, claim and settle. Deleted when
+--                         it ends: the table is as large as the backlog.
+--     attempt             one HTTP request with its response. Settle. Deleted with its message.
+--     event_id            the caller's ids of messages. Accept. Deleted with the message.
+--     idempotency_record  the responses to idempotency keys. Accept and the API. Deleted after 12 hours.
+--     bucket_index        where filtered lists find their rows. Accept and settle, but few rows: one for each event
+--                         type, channel, tag or outcome of 494 seconds. Deleted by `wipe` and `prune`.
+--
+--   cold: written by calls to the API
+--     application         a customer of an organization. A deleted one keeps its row.
+--     endpoint            a URL that receives messages, with its health. A deleted one keeps its row.
+--     endpoint_history    what decided which messages an endpoint received. The newest 50 rows of an endpoint are kept.
+--     event_type          the catalog of event types of an organization. Deleted by the API.
+--     token_end           revoked application tokens. Deleted after 400 days.
+--
+--   written by the service, at most a few times a second
+--     throttle            a rate limit in use. Deleted after a day without deliveries.
+--     operational_event   notifications to organizations. Deleted after 7 days.
+--     setting             a few values of the installation.
+--     node                PostgreSQL only: the running nodes. Deleted at the end of a node, or by the other ones.
+--     schema_migration    the migrations that ran (created by the program before this file).
+--
+--   background tasks: their number is small, their items may be many
+--     task                a task with its progress. The API and the workers. Deleted 90 days after its end.
+--     task_item           results and skipped items of a task. The workers. Deleted with the task.
+--     task_input          input that is too large for the row of the task. The API. Deleted with the task.
+--     task_event          the state transitions of a task. Deleted with the task.
+--     export              files for download. The workers. Deleted when their links expire.
+--
+-- PostgreSQL only: `message` and `attempt` are partitioned by week, by the timestamp in the id of the message. A node
+-- creates the partitions of the next weeks, `prune` drops empty ones, and the default partitions take the other rows.
+
+-- Values of the installation, by name: the position up to which payloads have expired, secrets that the service
+-- generated, a proof of the setting `main_secret`, and the last heartbeats of nodes.
+CREATE TABLE setting (
+    name TEXT COLLATE "C" PRIMARY KEY,
+    value TEXT COLLATE "C" NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Applications, endpoints and their settings
+
+CREATE TABLE application (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    org_id TEXT COLLATE "C" NOT NULL,
+    -- The caller's name for the application. Null after deletion, so that another one may have it.
+    uid TEXT COLLATE "C",
+    name TEXT COLLATE "C" NOT NULL,
+    -- The most deliveries per second to all endpoints together; null for no limit.
+    throttle_rate INTEGER,
+    -- A JSON object of the caller.
+    metadata TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,
+    -- Incremented by every write to the application or one of its endpoints, in the same transaction. Routing that was
+    -- compiled from an older version is never used to accept a message.
+    routing_version BIGINT NOT NULL DEFAULT 1,
+    -- When routing_version was incremented; the other nodes look for recent ones once a second.
+    routed_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX application_org ON application (org_id, id);
+CREATE INDEX application_routed ON application (routed_at);
+
+CREATE TABLE endpoint (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    app_id TEXT COLLATE "C" NOT NULL,
+    org_id TEXT COLLATE "C" NOT NULL,
+    -- The caller's name for the endpoint. Null after deletion, so that another one may have it.
+    uid TEXT COLLATE "C",
+    url TEXT COLLATE "C" NOT NULL,
+    description TEXT COLLATE "C" NOT NULL,
+    -- A number of the caller, part of the Svix API; without effect.
+    version INTEGER NOT NULL DEFAULT 1,
+    disabled SMALLINT NOT NULL DEFAULT 0,
+    -- Filters, as JSON arrays of names: the messages that the endpoint receives. Null for all.
+    event_types TEXT COLLATE "C",
+    channels TEXT COLLATE "C",
+    -- The most deliveries per second; null for no limit.
+    throttle_rate INTEGER,
+    -- A JSON object of the caller.
+    metadata TEXT COLLATE "C" NOT NULL,
+    -- Headers of every request: a JSON object, or its encrypted form if the setting `main_secret` is set.
+    headers TEXT COLLATE "C" NOT NULL,
+    -- The signing key after a marker byte: 1 symmetric, 2 asymmetric, plus 128 if the key is encrypted.
+    secret BYTEA NOT NULL,
+    -- Rotated secrets that still sign: [[expiry, base64], …].
+    old_secrets TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,
+    -- Health, rarely written. failing_since and last_failure_at: the first and last time at which a delivery was
+    -- exhausted without a success in between. disables_at: when a further failure disables the endpoint.
+    -- unreachable_since: since when no request gets a response. disabled_at, disabled_reason: when and why the endpoint
+    -- was disabled: `failing`, `receiver` or `gone` by the service, null by a call to the API.
+    failing_since BIGINT,
+    last_failure_at BIGINT,
+    disables_at BIGINT,
+    unreachable_since BIGINT,
+    disabled_at BIGINT,
+    disabled_reason TEXT COLLATE "C"
+);
+CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX endpoint_app ON endpoint (app_id, id);
+
+-- What decided whether an endpoint received a message, over time: the explanation of a missing delivery reads the row
+-- that was in force when the message was accepted. Each row copies columns of the endpoint, in the transaction that
+-- changed one of them. An endpoint keeps its newest 50 rows.
+CREATE TABLE endpoint_history (
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    -- The application's routing_version after the write, which orders two writes of one millisecond.
+    routing_version BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    event_types TEXT COLLATE "C",
+    channels TEXT COLLATE "C",
+    disabled SMALLINT NOT NULL,
+    disabled_reason TEXT COLLATE "C",
+    deleted SMALLINT NOT NULL,
+    PRIMARY KEY (endpoint_id, routing_version)
+);
+
+CREATE TABLE event_type (
+    org_id TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    description TEXT COLLATE "C" NOT NULL,
+    -- 1: hidden from lists, and no endpoint may subscribe to it any longer; messages may still have it.
+    archived SMALLINT NOT NULL DEFAULT 0,
+    -- 1: shown as deprecated; without effect.
+    deprecated SMALLINT NOT NULL DEFAULT 0,
+    -- JSON schemas of the payload by version, and names of feature flags, as JSON.
+    schemas TEXT COLLATE "C",
+    feature_flags TEXT COLLATE "C",
+    group_name TEXT COLLATE "C",
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (org_id, name)
+);
+
+-- Application tokens that end before their expiry. Applies to tokens issued before issued_before; they are invalid from
+-- ends_at on.
+CREATE TABLE token_end (
+    app_id TEXT COLLATE "C" NOT NULL,
+    -- Empty for all tokens of the application; else those of a session (`session:…`) or one (`token:…`).
+    whose TEXT COLLATE "C" NOT NULL,
+    issued_before BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    PRIMARY KEY (app_id, whose, issued_before)
+);
+
+-- A rate limit in use; the key is the id of an endpoint or an application.
+CREATE TABLE throttle (
+    key TEXT COLLATE "C" PRIMARY KEY,
+    -- The theoretical arrival time: when the next delivery may be sent. In microseconds, unlike all other timestamps,
+    -- because a limit of more than 1,000 deliveries per second has less than a millisecond for each.
+    tat_us BIGINT NOT NULL,
+    -- Since when more deliveries are due than the rate allows; null if they are not.
+    limited_since BIGINT
+);
+
+-- Notifications to organizations about their endpoints, messages and tasks. Written in the transaction of their cause.
+CREATE TABLE operational_event (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    org_id TEXT COLLATE "C" NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    payload TEXT COLLATE "C" NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Hot tables: few indexes, and the tenant on every row
+
+CREATE TABLE message (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    app_id TEXT COLLATE "C" NOT NULL,
+    org_id TEXT COLLATE "C" NOT NULL,
+    event_type TEXT COLLATE "C" NOT NULL,
+    -- The caller's id of the message; it is unique in the application (table event_id).
+    event_id TEXT COLLATE "C",
+    -- JSON arrays of names.
+    channels TEXT COLLATE "C",
+    tags TEXT COLLATE "C",
+    -- The bytes to send. Null after the retention, or if the content was expunged.
+    payload BYTEA,
+    -- When the payload expires. Null for the default retention, where the expiry follows from the id.
+    expires_at BIGINT,
+    -- When to deliver the message, if not at once.
+    deliver_at BIGINT,
+    -- 1 if the payload is not a JSON object, else null.
+    raw SMALLINT
+) PARTITION BY RANGE (id);
+CREATE TABLE message_default PARTITION OF message DEFAULT;
+-- Lists filter by the last three columns within the index, without reading the rows.
+CREATE INDEX message_app ON message (app_id, id, event_type, channels, tags);
+CREATE INDEX message_expiry ON message (expires_at) WHERE expires_at IS NOT NULL AND payload IS NOT NULL;
+
+-- The time buckets in which an application has messages with an event type, a channel or a tag, and an endpoint has
+-- attempts with an outcome: see `storage/tables/bucket_index.py`. There is no unique key on PostgreSQL, so that two
+-- processes that write the same entry do not wait for each other.
+CREATE TABLE bucket_index (
+    -- The id of an application or an endpoint.
+    owner TEXT COLLATE "C" NOT NULL,
+    -- Of an application: `e`, `c` or `t` and an event type, a channel or a tag. Of an endpoint: `d` delivered, `f` and
+    -- the first digit of the status code for failed, `l` and a bucket of messages that have attempts in a later bucket.
+    name TEXT COLLATE "C" NOT NULL,
+    -- The first four characters of the timestamps in the ids: 494 seconds. For attempts, also those of their messages.
+    bucket TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX bucket_index_owner ON bucket_index (owner, name, bucket);
+
+CREATE TABLE event_id (
+    app_id TEXT COLLATE "C" NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL,
+    msg_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (app_id, event_id)
+);
+
+-- One row for each delivery that is outstanding: a message and an endpoint. A row is either scheduled (lease is null;
+-- due at due_at) or leased (a node holds it in memory until lease_until).
+CREATE TABLE delivery (
+    msg_id TEXT COLLATE "C" NOT NULL,
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    app_id TEXT COLLATE "C" NOT NULL,
+    org_id TEXT COLLATE "C" NOT NULL,
+    -- 0 live, 1 replay: live deliveries are claimed and sent first.
+    lane SMALLINT NOT NULL DEFAULT 0,
+    due_at BIGINT NOT NULL,
+    -- Automatic attempts made so far, and the due time of the next one while a manual send has precedence.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at BIGINT,
+    -- 1 if the next attempt is a manual send, by a person or a task. It does not count as an automatic attempt.
+    manual SMALLINT NOT NULL DEFAULT 0,
+    -- A manual send requested while the row was leased: 0 none, 1 to send only if the send in flight fails, 2 to send
+    -- anyway.
+    again SMALLINT NOT NULL DEFAULT 0,
+    -- The lease token: the node's number and a counter. Only its holder may settle or reschedule the row.
+    lease BIGINT,
+    lease_until BIGINT,
+    -- The task that requested the manual send.
+    task_id TEXT COLLATE "C",
+    PRIMARY KEY (msg_id, endpoint_id),
+    CHECK ((lease IS NULL) = (lease_until IS NULL)),
+    CHECK (again = 0 OR lease IS NOT NULL)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
+CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
+CREATE INDEX delivery_lease_expiry ON delivery (lease_until) WHERE lease IS NOT NULL;
+CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
+
+CREATE TABLE attempt (
+    msg_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    app_id TEXT COLLATE "C" NOT NULL,
+    org_id TEXT COLLATE "C" NOT NULL,
+    -- The URL of the endpoint at that time.
+    url TEXT COLLATE "C" NOT NULL,
+    -- The result: 0 the receiver accepted the message, 2 failed. The API uses the same codes.
+    status SMALLINT NOT NULL,
+    -- Which attempt of the retry schedule, from 1. Null for a manual send, which the schedule does not count.
+    number SMALLINT DEFAULT 1,
+    -- 0 if there was no response.
+    response_status_code INTEGER NOT NULL,
+    -- The first 20,000 bytes of the response, or why there was none.
+    response TEXT COLLATE "C" NOT NULL,
+    response_duration_ms INTEGER NOT NULL,
+    -- 0 the first delivery or the retry schedule, 1 a manual send. The API uses the same codes.
+    trigger_type SMALLINT NOT NULL,
+    -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt
+    -- was scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message
+    -- again. 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: it had one of these
+    -- ends, and a manual send succeeded later.
+    ended SMALLINT,
+    -- When the next attempt was scheduled, as of the end of this one. Null if none was.
+    next_at BIGINT,
+    -- The task that requested this attempt.
+    task_id TEXT COLLATE "C",
+    -- The id alone is unique. With this order, the attempts of a message at one endpoint are a range, however many
+    -- endpoints the message has.
+    PRIMARY KEY (msg_id, endpoint_id, id)
+) PARTITION BY RANGE (msg_id);
+CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
+CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_status_code);
+-- Failed attempts are few and often queried; successes do not pay for this index.
+CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
+-- A query must repeat the condition in the same words: SQLite uses a partial index only then.
+CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended > 0;
+CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
+
+-- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id); any
+-- other response is stored here (status, body). A row with neither belongs to a request that is being processed.
+CREATE TABLE idempotency_record (
+    key TEXT COLLATE "C" PRIMARY KEY,
+    expires_at BIGINT NOT NULL,
+    msg_id TEXT COLLATE "C",
+    status INTEGER,
+    body BYTEA
+);
+-- Rows are written in the order in which they expire: a block range index finds expired ones at almost no cost, and on
+-- SQLite they have the lowest rowids.
+CREATE INDEX idempotency_record_expiry ON idempotency_record USING brin (expires_at) WITH (pages_per_range = 32);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Background tasks
+
+CREATE TABLE task (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    org_id TEXT COLLATE "C" NOT NULL,
+    app_id TEXT COLLATE "C",
+    -- Whose share of the workers it uses: the application, or else the organization.
+    tenant TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    -- The arguments of the kind, as a JSON object, and the version of their format: a node leaves newer ones to others.
+    args TEXT COLLATE "C" NOT NULL,
+    args_version INTEGER NOT NULL DEFAULT 1,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+    -- The state as the API shows it.
+    wire_status TEXT COLLATE "C" NOT NULL CHECK (wire_status IN ('running', 'finished', 'failed')),
+    -- The next task to run: the highest priority, then the lowest round. Maintenance of the service has -1, others 0.
+    priority SMALLINT NOT NULL DEFAULT 0,
+    fair_round BIGINT NOT NULL,
+    -- Not before this time: after a failed attempt, or while the task waits for its backlog. 0 for a new task.
+    ready_at BIGINT NOT NULL,
+    -- The fencing token: incremented by every claim and every end of one. A write of an older claim changes nothing.
+    epoch BIGINT NOT NULL DEFAULT 0,
+    lease_until BIGINT,
+    -- The name of the worker that runs it: host, process and node.
+    worker TEXT COLLATE "C",
+    -- Where the next chunk begins, in the format of the kind. Null before the task was planned.
+    cursor TEXT COLLATE "C",
+    -- Items visited, those that were left out with a reason, and all items of the range (null if unknown).
+    done BIGINT NOT NULL DEFAULT 0,
+    skipped BIGINT NOT NULL DEFAULT 0,
+    total BIGINT,
+    -- 1 if total is the exact number, 0 if it is an estimate.
+    total_exact SMALLINT NOT NULL DEFAULT 0,
+    -- The pace: items of the last chunk, items per second, and the time and the number of chunks so far.
+    size INTEGER NOT NULL,
+    rate DOUBLE PRECISION NOT NULL DEFAULT 0,
+    busy_ms BIGINT NOT NULL DEFAULT 0,
+    chunks BIGINT NOT NULL DEFAULT 0,
+    -- Attempts of the present chunk that failed, and the last error as a JSON object.
+    failed_attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT COLLATE "C",
+    -- The counters of the kind (`messagesSent`), as a JSON object.
+    counters TEXT COLLATE "C" NOT NULL DEFAULT '{}',
+    -- Tasks with one key run one after the other.
+    lock_key TEXT COLLATE "C",
+    -- Who started it: the subject of the token.
+    created_by TEXT COLLATE "C",
+    -- PostgreSQL's id of the creating transaction: the first chunk waits until every older one has ended.
+    created_xid BIGINT,
+    -- The maximum rate of resends, in messages per second.
+    rate_limit INTEGER,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    updated_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    CHECK ((state = 'running') = (lease_until IS NOT NULL)),
+    CHECK ((state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
+    CHECK ((wire_status = 'finished') = (state = 'succeeded')),
+    CHECK ((wire_status = 'failed') = (state IN ('failed', 'cancelled'))),
+    CHECK (state <> 'succeeded' OR error IS NULL),
+    CHECK (done >= 0 AND skipped >= 0)
+) WITH (fillfactor = 80);
+-- No index contains the columns that a checkpoint changes (cursor, progress, lease), so PostgreSQL can use HOT updates.
+CREATE INDEX task_ready ON task (priority DESC, fair_round, id) WHERE state = 'queued';
+CREATE INDEX task_next ON task (ready_at) WHERE state = 'queued';
+CREATE INDEX task_fair_round ON task (tenant, priority, fair_round) WHERE state = 'queued';
+CREATE INDEX task_running ON task (tenant) WHERE state = 'running';
+-- The states are in the same order as in the statement: SQLite uses a partial index only if the conditions match.
+CREATE INDEX task_active ON task (tenant) WHERE state IN ('paused', 'queued', 'running');
+CREATE UNIQUE INDEX task_lock ON task (lock_key) WHERE state = 'running';
+CREATE INDEX task_org ON task (org_id, id);
+CREATE INDEX task_org_status ON task (org_id, wire_status, id);
+CREATE INDEX task_org_kind ON task (org_id, kind, id);
+CREATE INDEX task_org_both ON task (org_id, kind, wire_status, id);
+CREATE INDEX task_app ON task (app_id, id);
+CREATE INDEX task_app_status ON task (app_id, wire_status, id);
+CREATE INDEX task_app_kind ON task (app_id, kind, id);
+CREATE INDEX task_app_both ON task (app_id, kind, wire_status, id);
+CREATE INDEX task_finished ON task (finished_at) WHERE finished_at IS NOT NULL;
+
+-- Results and skipped items. Messages that a task resends have no row here: their deliveries and attempts have its id.
+CREATE TABLE task_item (
+    task_id TEXT COLLATE "C" NOT NULL,
+    -- What the item is about: an application, an event type, or a message and an endpoint.
+    key TEXT COLLATE "C" NOT NULL,
+    -- `created`, `counted`, `aggregated` and others of a kind; `skipped`; `withdrawn` for a send that was canceled.
+    outcome TEXT COLLATE "C" NOT NULL,
+    -- JSON, or the reason why the item was skipped.
+    data TEXT COLLATE "C",
+    PRIMARY KEY (task_id, key)
+);
+CREATE INDEX task_item_outcome ON task_item (task_id, outcome, key);
+
+-- Input that is too large for the row of a task: the payload of a broadcast.
+CREATE TABLE task_input (
+    task_id TEXT COLLATE "C" PRIMARY KEY,
+    content BYTEA NOT NULL
+);
+
+-- Files that tasks export for download.
+CREATE TABLE export (
+    id TEXT COLLATE "C" NOT NULL,
+    -- From 1 while the task runs; then one row with part 0 has the whole file.
+    part INTEGER NOT NULL,
+    org_id TEXT COLLATE "C" NOT NULL,
+    content BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (id, part)
+);
+CREATE INDEX export_expiry ON export (expires_at);
+
+-- State transitions of a task that users cause or need to see.
+CREATE TABLE task_event (
+    task_id TEXT COLLATE "C" NOT NULL,
+    -- From 1 for each task.
+    seq INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    data TEXT COLLATE "C",
+    PRIMARY KEY (task_id, seq)
+);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Nodes
+
+-- The nodes on this PostgreSQL database. Each holds the advisory lock of its number (the liveness lock) on a session of
+-- its own, except behind a pooler without sessions.
+CREATE TABLE node (
+    id BIGINT PRIMARY KEY,
+    -- The worker name in the tasks that the node has claimed.
+    worker TEXT COLLATE "C" NOT NULL,
+    -- The release that the node runs. Nodes of two releases share the database during a rolling upgrade.
+    release TEXT COLLATE "C" NOT NULL
+);
