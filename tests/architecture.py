@@ -106,8 +106,7 @@ PROCESSES = ("demo", "process.supervisor", "tasks.generator")
 
 MAX_FILE = 420
 MAX_FUNCTION = 50
-MAX_CLASS, MAX_LONG_CLASS = 250, 380
-LONG_CLASSES = frozenset({"Slice"})
+MAX_CLASS = 250
 VAGUE_NAMES = {"base", "common", "helpers", "misc", "utils"}
 
 SQL_SHAPE = re.compile(
@@ -261,10 +260,8 @@ def functions_are_short(source: Source) -> Iterator[Breach]:
 
 def classes_are_short(source: Source) -> Iterator[Breach]:
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.ClassDef):
-            most = MAX_LONG_CLASS if node.name in LONG_CLASSES else MAX_CLASS
-            if (node.end_lineno or node.lineno) - node.lineno >= most:
-                yield node.lineno, f"{node.name} has more than {most} lines"
+        if isinstance(node, ast.ClassDef) and (node.end_lineno or node.lineno) - node.lineno >= MAX_CLASS:
+            yield node.lineno, f"{node.name} has more than {MAX_CLASS} lines"
 
 
 def names_say_something(source: Source) -> Iterator[Breach]:

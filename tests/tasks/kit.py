@@ -28,6 +28,7 @@ from tidings.storage.tables import tasks as store
 from tidings.tasks.handler import Handler, TaskHandler
 from tidings.tasks.registry import DECLARED
 from tidings.tasks.runner import Runner, RunnerLimits
+from tidings.tasks.tuning import TaskTuning
 
 ORG = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 KIND = "test.count"
@@ -153,16 +154,26 @@ QUICK = RunnerLimits(backoff_ms=1)
 TENS = replace(QUICK, chunk_rows=10)
 
 
-def runner_of(db: Database, *handlers: Handler, limits: RunnerLimits = QUICK, clock: Clock | None = None) -> Runner:
+def runner_of(
+    db: Database,
+    *handlers: Handler,
+    limits: RunnerLimits = QUICK,
+    clock: Clock | None = None,
+    tuning: TaskTuning = TaskTuning(),
+) -> Runner:
     known: Mapping[str, Handler] = {handler.kind.name: handler for handler in handlers or (Counting(),)}
-    return Runner(db, clock or SystemClock(), limits, known)
+    return Runner(db, clock or SystemClock(), limits, known, tuning=tuning)
 
 
 @asynccontextmanager
 async def working(
-    db: Database, *handlers: Handler, limits: RunnerLimits = QUICK, clock: Clock | None = None
+    db: Database,
+    *handlers: Handler,
+    limits: RunnerLimits = QUICK,
+    clock: Clock | None = None,
+    tuning: TaskTuning = TaskTuning(),
 ) -> AsyncIterator[Runner]:
-    runner = runner_of(db, *handlers, limits=limits, clock=clock)
+    runner = runner_of(db, *handlers, limits=limits, clock=clock, tuning=tuning)
     await runner.start()
     try:
         yield runner
@@ -231,10 +242,11 @@ class Environment:
 
     db: Database
     services: Services
+    tuning: TaskTuning = TaskTuning()
 
     @asynccontextmanager
     async def working(self, *handlers: Counting, limits: RunnerLimits = QUICK) -> AsyncIterator[Runner]:
-        async with working(self.db, *handlers, limits=limits) as runner:
+        async with working(self.db, *handlers, limits=limits, tuning=self.tuning) as runner:
             self.services.notifier.tasks = runner.wake
             yield runner
 

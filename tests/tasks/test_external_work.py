@@ -135,7 +135,7 @@ async def test_work_has_ended_before_its_claim_can_be_lost(error: Exception) -> 
         raise error
 
     with pytest.raises(type(error)):
-        await run_while_claimed(work(), hold)
+        await run_while_claimed(work(), hold, look_seconds=0.01)
 
     assert ended.is_set()
 

@@ -34,8 +34,10 @@ from tidings.clock import SystemClock
 from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.storage.drivers.database import Busy, Database, Dialect, OutcomeUnknown, Read, Unavailable, Write
 from tidings.storage.tables import claims, tasks
-from tidings.tasks import runner as runner_module
 from tidings.tasks.slice import Slice
+from tidings.tasks.tuning import TaskTuning
+
+IMPATIENT = TaskTuning(backoff_first_seconds=0.0001)
 
 # --- start and end
 
@@ -81,8 +83,8 @@ class Stuck(Counting):
         raise AssertionError
 
 
-async def test_a_stop_has_a_time_limit(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "_STOP_SECONDS", 0.05)
+async def test_a_stop_has_a_time_limit(env: Environment) -> None:
+    env.tuning = TaskTuning(stop_seconds=0.05)
     handler = Stuck()
     async with env.working(handler):
         task = await start(env.services, new_task(10))
@@ -210,13 +212,11 @@ class Troubled(DatabaseProxy):
 
 
 async def test_a_database_error_is_no_failed_attempt_and_loses_nothing(
-    env: Environment, monkeypatch: pytest.MonkeyPatch
+    env: Environment,
 ) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
-    monkeypatch.setattr(runner_module, "_BACKOFF_FIRST", 0.0001)
     troubled = Troubled(env.db, 7, rate=0.15)
     task = await start(env.services, new_task(600))
-    async with working(troubled, limits=replace(TENS, lease_seconds=1.5)):
+    async with working(troubled, limits=replace(TENS, lease_seconds=1.5), tuning=IMPATIENT):
         await until(env.db, task.id)
 
     assert troubled.troubles > 20
@@ -236,9 +236,9 @@ class Slow(Counting):
 
 
 async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
-    env: Environment, monkeypatch: pytest.MonkeyPatch
+    env: Environment,
 ) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
+    env.tuning = IMPATIENT
     handler = Slow()
     ended = await env.done(await start(env.services, new_task(100)), handler)
 
@@ -247,15 +247,15 @@ async def test_a_chunk_that_times_out_is_tried_with_fewer_rows(
     assert await wrongs(env.db, ended) == []
 
 
-async def test_a_row_that_always_times_out_fails_the_task(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_FIRST", 0.0001)
+async def test_a_row_that_always_times_out_fails_the_task(env: Environment) -> None:
+    env.tuning = IMPATIENT
     ended = await env.done(await start(env.services, new_task(100)), Slow(never=True))
 
     assert (ended.state, ended.failed_attempts, ended.done) == (State.FAILED, 5, 0)
 
 
 async def test_claiming_continues_after_a_fault(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "_BACKOFF_MAX", 0.01)
+    env.tuning = TaskTuning(backoff_max_seconds=0.01)
     sound = claims.claim
     faults = [ZeroDivisionError()]
 

@@ -16,6 +16,7 @@ from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.sqlite import SqliteDatabase
 from tidings.storage.drivers.tuning import StorageTuning
+from tidings.tasks.tuning import TaskTuning
 
 HELD_SECONDS = 1.5
 
@@ -70,13 +71,11 @@ HURDLES = {"a full disk": (_fill, _empty), "a read-only file": (_lock(writes=Fal
 
 
 @pytest.mark.parametrize("what", HURDLES)
-async def test_on_sqlite_a_file_that_refuses_writes_delays_a_task(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+async def test_on_sqlite_a_file_that_refuses_writes_delays_a_task(sqlite_url: str, what: str) -> None:
     """Temporary, in the middle of the work: no failed attempt, no partial write, and the work continues afterwards."""
-    monkeypatch.setattr("tidings.tasks.slice._BACKOFF_MAX", 0.01)
     stop, go = HURDLES[what]
     async with begun(sqlite_url, 6_000) as (env, task):
+        env.tuning = TaskTuning(backoff_max_seconds=0.01)
         db, handler = env.db, Counting()
         async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 20)

@@ -30,6 +30,7 @@ from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import claims, tasks
+from tidings.tasks.tuning import TaskTuning
 
 PRINCIPAL = Principal(ORG)
 
@@ -366,9 +367,9 @@ class Drained(Counting):
 
 
 async def test_free_backlog_is_not_recounted_for_each_message(
-    env: Environment, monkeypatch: pytest.MonkeyPatch
+    env: Environment,
 ) -> None:
-    monkeypatch.setattr("tidings.tasks.slice._LOOK_SECONDS", 0.001)
+    env.tuning = TaskTuning(look_seconds=0.001)
     handler = Drained()
     async with env.working(handler, limits=replace(TENS, backlog=20)):
         task = await start(env.services, new_task(100))

@@ -19,6 +19,7 @@ from tidings.storage.drivers.database import Database
 from tidings.storage.tables import task_items
 from tidings.tasks.registry import handlers
 from tidings.tasks.runner import Runner, RunnerLimits
+from tidings.tasks.tuning import TaskTuning
 
 NOW = SystemClock().now()
 FREE = replace(QUICK, backlog=0)
@@ -34,6 +35,7 @@ class World:
     db: Database
     seed: SeedData
     services: Services
+    tuning: TaskTuning = TaskTuning()
 
     async def begin(self, build: Build, *args: Any) -> Task:
         """Build a task and start it; return it."""
@@ -55,8 +57,8 @@ class World:
     @asynccontextmanager
     async def working(self, limits: RunnerLimits = FREE) -> AsyncIterator[Runner]:
         """Run a runner that knows all kinds and is woken as in a server."""
-        known = handlers(self.services.clock, self.services.notifier)
-        async with working(self.db, *known.values(), limits=limits) as runner:
+        known = handlers(self.services.clock, self.services.notifier, self.tuning)
+        async with working(self.db, *known.values(), limits=limits, tuning=self.tuning) as runner:
             self.services.notifier.tasks = runner.wake
             yield runner
 

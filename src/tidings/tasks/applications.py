@@ -11,12 +11,8 @@ from tidings.model.task import Plan, Task
 from tidings.storage.drivers.database import Read
 from tidings.storage.tables import usage
 from tidings.storage.tables.key_ranges import APPLICATIONS
-from tidings.tasks import key_ranges
 from tidings.tasks.handler import TaskHandler
 from tidings.tasks.key_ranges import OwnedRange, after
-
-PAGE: Final = 100
-"""The most applications in one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +41,10 @@ def read_cursor(task: Task) -> ApplicationCursor:
     return _cursor.decode(task.cursor or "")
 
 
-async def total_to(read: Read, org_id: str, last: str) -> tuple[int, bool]:
+async def total_to(read: Read, org_id: str, last: str, *, limit: int) -> tuple[int, bool]:
     """Return the number of applications up to the high-water mark, and whether it is exact."""
     found = OwnedRange(APPLICATIONS, org_id, "", after(last))
-    return await found.total(read, limit=key_ranges.COUNT_LIMIT)
+    return await found.total(read, limit=limit)
 
 
 async def first_applications(read: Read, task: Task, limit: int) -> Sequence[str]:
@@ -67,7 +63,7 @@ class ApplicationVisitor(TaskHandler):
         cursor = ApplicationCursor("", last).text
         if app_ids is not None:
             return Plan(cursor, len(app_ids), exact=True)
-        return Plan(cursor, *await total_to(read, task.org_id, last))
+        return Plan(cursor, *await total_to(read, task.org_id, last, limit=self._tuning.count_limit))
 
     async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
         """Return the first applications."""

@@ -5,11 +5,12 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from tidings.clock import Clock
+from tidings.clock import SECOND, Clock
 from tidings.model.task import TaskPolicy
 from tidings.model.task_kind import TaskKinds
 from tidings.storage.drivers.database import Database
-from tidings.tasks.pace import Pace
+from tidings.tasks.pace import REST, Pace
+from tidings.tasks.tuning import TaskTuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class WorkerContext:
     backlog: int
     kinds: TaskKinds
     stopping: asyncio.Event
+    tuning: TaskTuning
 
     @property
     def now(self) -> int | None:
@@ -35,3 +37,12 @@ class WorkerContext:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
+
+    async def rest_after(self, took: float) -> None:
+        """Rest after a chunk, to let foreground writes proceed. A rest takes at most a quarter of the lease."""
+        await self.rest(min(REST * took, self.policy.lease_ms / SECOND / 4))
+
+    async def back_off(self, errors: int) -> None:
+        """Rest after a number of successive database errors, longer after each one."""
+        seconds = self.tuning.backoff_first_seconds * 2 ** min(errors, 10)
+        await self.rest(min(self.tuning.backoff_max_seconds, seconds))

@@ -8,7 +8,6 @@ send. Only the beginning of a long range is scanned; the estimate extrapolates t
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from tidings.clock import Clock
 from tidings.core.dry_run import Estimate
@@ -16,11 +15,7 @@ from tidings.model.task import Plan, Task
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import estimates
 from tidings.tasks.handler import SAMPLE, DryRunPart, Handler
-
-SCANNED_AT_MOST: Final = 50_000
-"""The most rows that a dry run scans."""
-_PAGE: Final = 1_000
-_SCAN_SECONDS: Final = 0.5
+from tidings.tasks.tuning import TaskTuning
 
 
 @dataclass(slots=True)
@@ -54,12 +49,18 @@ class Estimator:
     """Estimates tasks without starting them. `first_rates` are the rows per second of kinds that have not run yet."""
 
     def __init__(
-        self, db: Database, clock: Clock, handlers: Mapping[str, Handler], first_rates: Mapping[str, float]
+        self,
+        db: Database,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        first_rates: Mapping[str, float],
+        tuning: TaskTuning = TaskTuning(),
     ) -> None:
         self._db = db
         self._clock = clock
         self._handlers = handlers
         self._first_rates = first_rates
+        self._tuning = tuning
 
     async def estimate(self, task: Task) -> Estimate:
         """Return the estimate of a task. The task need not be stored."""
@@ -83,10 +84,10 @@ class Estimator:
     async def _scan(self, handler: Handler, task: Task) -> _Scan | None:
         """Scan the range of a task within bounds of rows and time; None for a kind that processes every row."""
         scan = _Scan()
-        deadline = self._clock.monotonic() + _SCAN_SECONDS
-        while not scan.is_whole and scan.scanned < SCANNED_AT_MOST and self._clock.monotonic() <= deadline:
+        deadline = self._clock.monotonic() + self._tuning.dry_run_seconds
+        while not scan.is_whole and scan.scanned < self._tuning.dry_run_rows and self._clock.monotonic() <= deadline:
             async with self._db.read() as read:
-                part = await handler.scan_dry(read, task, _PAGE)
+                part = await handler.scan_dry(read, task, self._tuning.dry_run_page)
             if part is None:
                 return None
             scan.add(part)

@@ -3,15 +3,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-LOOK_SECONDS: Final = 0.25
-"""The interval at which the claim is checked."""
 
-
-async def run_while_claimed(work: Coroutine[Any, Any, Result], hold: Callable[[], Awaitable[bool]]) -> Result | None:
+async def run_while_claimed(
+    work: Coroutine[Any, Any, Result], hold: Callable[[], Awaitable[bool]], *, look_seconds: float
+) -> Result | None:
     """Return the result of the work, or None once `hold`, which is called at intervals, returns False.
 
     When this function returns or raises, the work has ended: unfinished work is canceled and awaited.
@@ -19,7 +18,7 @@ async def run_while_claimed(work: Coroutine[Any, Any, Result], hold: Callable[[]
     working = asyncio.create_task(work)
     try:
         while not working.done():
-            await asyncio.wait([working], timeout=LOOK_SECONDS)
+            await asyncio.wait([working], timeout=look_seconds)
             if not working.done() and not await hold():
                 return None
         return working.result()

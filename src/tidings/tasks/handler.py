@@ -22,6 +22,7 @@ from tidings.core.notifier import Notifier
 from tidings.model.task import Batch, ChunkResult, Plan, Task
 from tidings.model.task_kind import TaskKind
 from tidings.storage.drivers.database import Read, Write
+from tidings.tasks.tuning import TaskTuning
 
 SAMPLE: Final = 5
 """The number of examples in a dry run."""
@@ -49,6 +50,7 @@ class HandlerServices:
 
     clock: Clock
     notifier: Notifier
+    tuning: TaskTuning = TaskTuning()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class TaskHandler:
         self.kind = kind
         self._clock = services.clock
         self._notifier = services.notifier
+        self._tuning = services.tuning
 
     async def backlog(self, read: Read, task: Task, limit: int) -> int:
         """Return 0: most kinds resend nothing."""

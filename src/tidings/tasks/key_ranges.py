@@ -14,9 +14,6 @@ from tidings.model.task import Plan
 from tidings.storage.drivers.database import Read
 from tidings.storage.tables.key_ranges import CountedRange, OwnedRows
 
-COUNT_LIMIT: Final = 200_000
-"""The most rows that are counted when a task starts. A larger total is estimated."""
-
 
 class RangeCursor(msgspec.Struct, frozen=True, array_like=True):
     """The range `[lower, end)` of ids, and the first id of it that is not done."""

@@ -15,6 +15,7 @@ from tidings.model.task_kind import TaskKinds
 from tidings.tasks import kinds
 from tidings.tasks.declaration import Declaration
 from tidings.tasks.handler import Handler, HandlerServices
+from tidings.tasks.tuning import TaskTuning
 
 
 def _declared() -> Iterator[Declaration]:
@@ -30,7 +31,7 @@ KINDS: Final = TaskKinds(DECLARED)
 FIRST_RATES: Final = {kind.name: kind.first_rate for kind in DECLARED if kind.first_rate is not None}
 
 
-def handlers(clock: Clock, notifier: Notifier) -> Mapping[str, Handler]:
+def handlers(clock: Clock, notifier: Notifier, tuning: TaskTuning = TaskTuning()) -> Mapping[str, Handler]:
     """Return the handler of every kind, by its name."""
-    services = HandlerServices(clock, notifier)
+    services = HandlerServices(clock, notifier, tuning)
     return {kind.name: kind.handler(kind, services) for kind in DECLARED}

@@ -163,7 +163,7 @@ class Resending(TaskHandler, ReadsAhead, Generic[ArgsT]):
             found = OwnedRange(self.rows, owner, lower, ids.first_at(self.prefix, args.until))
         else:
             found = await range_to_mark(read, self.rows, owner, lower, args.high_water_mark)
-        return await found.plan(read, limit=key_ranges.COUNT_LIMIT)
+        return await found.plan(read, limit=self._tuning.count_limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor = key_ranges.decode(task.cursor or "")

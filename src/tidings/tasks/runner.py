@@ -25,7 +25,6 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from tidings import observe
 from tidings.clock import SECOND, Clock
@@ -39,11 +38,7 @@ from tidings.tasks.context import WorkerContext
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
 from tidings.tasks.slice import Slice
-
-_STOP_SECONDS: Final = 6.0
-_CANCEL_SECONDS: Final = 1.0
-_BACKOFF_FIRST: Final = 0.05
-_BACKOFF_MAX: Final = 5.0
+from tidings.tasks.tuning import TaskTuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +68,7 @@ class Runner:
         limits: RunnerLimits,
         handlers: Mapping[str, Handler],
         worker: str | None = None,
+        tuning: TaskTuning = TaskTuning(),
     ) -> None:
         """`worker` is the name of this process in the rows of its tasks: by default its host and process id."""
         lease_ms = int(limits.lease_seconds * SECOND)
@@ -91,6 +87,7 @@ class Runner:
             backlog=limits.backlog,
             kinds=TaskKinds(handler.kind for handler in handlers.values()),
             stopping=asyncio.Event(),
+            tuning=tuning,
         )
 
     def __repr__(self) -> str:
@@ -111,16 +108,17 @@ class Runner:
         """Look for a task to claim. Calls are cheap, and any code on the event loop may make them."""
         self._woken.set()
 
-    async def stop(self, *, grace: float = _STOP_SECONDS) -> None:
+    async def stop(self, *, grace: float | None = None) -> None:
         """Finish the current chunks within `grace` seconds, and release the tasks without a failed attempt."""
         if self._dispatcher is None:
             return
         self._context.stopping.set()
         self._woken.set()
         dispatcher, self._dispatcher = self._dispatcher, None
-        ends_at = asyncio.get_running_loop().time() + grace
-        await _end_by(ends_at, {dispatcher})
-        await _end_by(ends_at, self._slices)
+        tuning = self._context.tuning
+        ends_at = asyncio.get_running_loop().time() + (tuning.stop_seconds if grace is None else grace)
+        await _end_by(ends_at, {dispatcher}, tuning.cancel_seconds)
+        await _end_by(ends_at, self._slices, tuning.cancel_seconds)
 
     # --- claiming
 
@@ -138,10 +136,10 @@ class Runner:
             except StorageError:
                 errors += 1
                 observe.count("tasks.database_troubles")
-                await self._context.rest(min(_BACKOFF_MAX, _BACKOFF_FIRST * 2 ** min(errors, 10)))
+                await self._context.back_off(errors)
             except Exception as error:  # noqa: BLE001 - an error must not end the loop
                 observe.failure("claiming tasks", error)
-                await self._context.rest(_BACKOFF_MAX)
+                await self._context.rest(self._context.tuning.backoff_max_seconds)
 
     async def _fill(self) -> None:
         """Claim one task, or wait until one may be ready and a slot is free."""
@@ -234,7 +232,7 @@ class Runner:
         self._woken.set()
 
 
-async def _end_by(ends_at: float, running: set[asyncio.Task[None]]) -> None:
+async def _end_by(ends_at: float, running: set[asyncio.Task[None]], cancel_seconds: float) -> None:
     """Wait for tasks of the loop, and cancel those that the database blocks. Their leases expire."""
     if not running:
         return
@@ -242,4 +240,4 @@ async def _end_by(ends_at: float, running: set[asyncio.Task[None]]) -> None:
     for work in stuck:
         work.cancel()
     if stuck:
-        await asyncio.wait(stuck, timeout=_CANCEL_SECONDS)
+        await asyncio.wait(stuck, timeout=cancel_seconds)

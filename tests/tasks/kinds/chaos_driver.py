@@ -13,7 +13,8 @@ import pytest
 
 from tasks.kinds import audit
 from tasks.kinds.audit import Audit
-from tasks.kinds.cases import CASES, Work, audited
+from tasks.kinds.case import Work
+from tasks.kinds.cases import CASES, audited
 from tasks.kit import database, reread, rows, services_of
 from tasks.process_pool import ChildProcess, ProcessPool
 from tasks.worker import LEFT, LIMITS

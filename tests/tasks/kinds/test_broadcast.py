@@ -2,10 +2,13 @@
 """A broadcast creates one message in every application that existed at its start; it reports each failure."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tasks.kinds import audit
+from tasks.kinds.case import Case, effects, of_applications, of_organization
 from tasks.kit import ORG, rows, run_sql, until
 from tasks.seed_data import an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World
@@ -15,6 +18,7 @@ from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.task import State, Task
 from tidings.storage.tables import broadcasts as stored
 from tidings.tasks.kinds import broadcast as kind
+from tidings.tasks.tuning import TaskTuning
 
 PAYLOAD = '{"all":"å"}'.encode()
 
@@ -31,6 +35,21 @@ async def some_applications(world: World, number: int) -> list[str]:
 
 async def broadcast(world: World, **more: Any) -> Task:
     return await world.done(kind.build_task, PRINCIPAL, draft(**more))
+
+
+async def _reported(world: World, task: Task, wanted: Sequence[str]) -> int:
+    """Each application has one message of the task, and the task reports its id."""
+    reported = await world.result(task)
+    sql = "SELECT DISTINCT d.app_id, m.id FROM delivery d JOIN message m ON m.id = d.msg_id WHERE d.task_id = :id"
+    made = await rows(world.db, sql, id=task.id)
+    assert {each["appId"]: each["msgId"] for each in reported["messagesCreated"]} == dict(made)
+    assert [] == reported["messagesFailed"]
+    created = await audit.effects(world.db, "created", task.id)
+    return max(len(reported["messagesCreated"]), len(made), len(created)) if len(made) >= len(wanted) else len(made)
+
+
+_DRAFT = Draft("all.hands", b"{}", None, None, RETENTION_MS)
+CASE = Case(of_applications(of_organization(kind, _DRAFT)), effects("heard"), _reported, is_keyed=True, many=120)
 
 
 async def test_every_application_gets_a_message_of_its_own(world: World) -> None:
@@ -150,7 +169,7 @@ async def test_a_cancel_cancels_the_deliveries_not_in_flight(world: World) -> No
 
 
 async def test_a_chunk_is_bounded_in_deliveries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.tasks.kinds.broadcast.CHUNK_DELIVERIES", 3)
+    world.tuning = TaskTuning(broadcast_deliveries=3)
     await some_applications(world, 10)
     sizes: list[int] = []
     sound = stored.add_deliveries

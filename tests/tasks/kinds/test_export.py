@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pydantic
 import pytest
 
+from tasks.kinds import audit
+from tasks.kinds.case import Case, Work
 from tasks.kit import reread, rows, run_sql, until, working
 from tasks.world import FREE, NOW, PRINCIPAL, World
 from tidings.clock import DAY, ManualClock
@@ -22,6 +25,7 @@ from tidings.core import exports
 from tidings.core.services import Services
 from tidings.errors import AppError, ErrorKind
 from tidings.model.task import State, Task
+from tidings.storage.drivers.database import Database
 from tidings.tasks.generator import Generator
 from tidings.tasks.handler import HandlerServices
 from tidings.tasks.kinds import export
@@ -117,6 +121,40 @@ async def compiled(files: dict[str, str], folder: Path) -> tuple[int | None, byt
     )
     said, _ = await run.communicate()
     return run.returncode, said
+
+
+async def _event_types(world: World, items: int, tasks: int) -> list[Work]:
+    names = [f"order.n{number:03}" for number in range(items)]
+    for name in names:
+        await run_sql(
+            world.db,
+            "INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUES (:org, :name, '', 1, 1)",
+            org=PRINCIPAL.org_id,
+            name=name,
+        )
+
+    def begin() -> Awaitable[Task]:
+        return world.begin(export.build_task, PRINCIPAL, "https://here.test")
+
+    return [Work(begin, names, is_repeatable=True) for _ in range(tasks)]
+
+
+async def _exported(db: Database, task: Task) -> list[str]:
+    """The archive has each event type once only if each piece was made once: it is built from the pieces."""
+    parts = await audit.effects(db, "part", task.id)
+    ((content,),) = await rows(db, "SELECT content FROM export WHERE id = :id", id=task.id)
+    with zipfile.ZipFile(io.BytesIO(content)) as found:
+        names = list(json.loads(found.read("openapi.json"))["webhooks"])
+    return names + names[: len(parts) - len(set(parts))]
+
+
+async def _reported(world: World, task: Task, wanted: Sequence[str]) -> int:
+    del wanted
+    assert str((await world.result(task))["schemaZip"]).startswith("https://here.test/api/v1/export/")
+    return task.done
+
+
+CASE = Case(_event_types, _exported, _reported, is_keyed=True, many=25, few=8)
 
 
 async def test_the_archive_has_a_document_and_models(world: World) -> None:

@@ -10,11 +10,6 @@ from tasks.kinds.cases import CASES
 from tasks.kinds.chaos_driver import ChaosDriver, ChaosRun, chaos_run, linux, overtaken
 from tasks.process_pool import ProcessPool
 
-SOME = {"sdk.generate": 8}
-MANY = 60
-TWICE = {"endpoint.recover", "endpoint.replay", "endpoint.bulk-replay", "application.purge_content"}
-"""Kinds whose effects can happen twice; the others write a row per item, and a second row is refused."""
-
 
 async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "none") -> Audit:
     """Kill workers at the given failpoints, let the tasks finish, and audit them."""
@@ -28,7 +23,7 @@ async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "
 @pytest.mark.parametrize("name", CASES)
 async def test_a_task_killed_between_its_chunks_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """I1, I2: each item once, in chunks that form a chain."""
-    items = SOME.get(name, MANY)
+    items = CASES[name].few
     async with chaos_run(pool, migrated_url, [name], tasks=1, items=items) as chaos:
         found = await killed_repeatedly(chaos, ["task.before_commit=kill@3", "task.after_commit=kill@2"])
 
@@ -48,10 +43,10 @@ async def test_a_task_killed_between_its_chunks_is_exact(pool: ProcessPool, migr
 )
 async def test_effects_in_a_separate_transaction_are_detected(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: effects that are committed before their checkpoint are repeated, or are not counted."""
-    async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
+    async with chaos_run(pool, migrated_url, [name], tasks=1, items=CASES[name].few) as chaos:
         found = await killed_repeatedly(chaos, ["test.between=kill@3"], "split")
 
-    if name in TWICE:
+    if not CASES[name].is_keyed:
         assert found.lost + found.doubled > 0
     else:
         assert "failed" in found.wrong[0], "the row that is there already was written over"
@@ -60,13 +55,13 @@ async def test_effects_in_a_separate_transaction_are_detected(pool: ProcessPool,
 @linux
 @pytest.mark.chaos
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("name", sorted(TWICE))
+@pytest.mark.parametrize("name", sorted(name for name, case in CASES.items() if not case.is_keyed))
 async def test_a_missing_fence_is_detected(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """The sabotage: a worker that resumes after its lease without the epoch check repeats another worker's items.
 
     Kinds with a row for each item refuse the repetition by its key.
     """
-    async with chaos_run(pool, migrated_url, [name], tasks=1, items=SOME.get(name, MANY)) as chaos:
+    async with chaos_run(pool, migrated_url, [name], tasks=1, items=CASES[name].few) as chaos:
         await overtaken(chaos, sabotage="fence")
         (found,) = (await chaos.ended()).values()
 

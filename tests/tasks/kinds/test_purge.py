@@ -1,11 +1,34 @@
 # SPDX-License-Identifier: MIT
 """A purge deletes every payload that the application had at its start, and nothing else."""
 
+from collections.abc import Awaitable, Sequence
+
+from tasks.kinds import audit
+from tasks.kinds.case import Case, of_messages
 from tasks.kit import rows, until
-from tasks.seed_data import an_endpoint
+from tasks.seed_data import SeedData, an_endpoint
 from tasks.world import FREE, NOW, World, at
-from tidings.model.task import State
+from tidings.model.task import State, Task
+from tidings.storage.drivers.database import Database
 from tidings.tasks.kinds import purge
+
+
+def _begin(world: World, seed: SeedData) -> Awaitable[Task]:
+    return world.begin(purge.build_task, seed.app, "me")
+
+
+async def _purged(db: Database, task: Task) -> list[str]:
+    return await audit.effects(db, "purged", task.app_id or "")
+
+
+async def _reported(world: World, task: Task, wanted: Sequence[str]) -> int:
+    left = "SELECT count(*) FROM message WHERE app_id = :app AND payload IS NOT NULL"
+    ((kept,),) = await rows(world.db, left, app=task.app_id)
+    reported = int((await world.result(task))["messagesPurged"])
+    return reported if kept == 0 else len(wanted) - kept
+
+
+CASE = Case(of_messages(_begin), _purged, _reported, is_keyed=False, many=500, rows=5)
 
 
 async def test_every_payload_of_the_application_is_deleted(world: World) -> None:

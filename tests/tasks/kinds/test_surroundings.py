@@ -13,11 +13,13 @@ from tidings.core import apps
 from tidings.core import tasks as use_cases
 from tidings.model.app import App
 from tidings.model.task import State, Task
+from tidings.model.task_kind import Effect
 from tidings.storage.tables import apps as store
+from tidings.tasks.registry import KINDS
 
 ITEMS = 40
 TENS = replace(FREE, chunk_rows=10)
-OF_ENDPOINTS = ["endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"]
+OF_ENDPOINTS = [name for name in CASES if KINDS.has_effect(name, Effect.RESENDS)]
 
 
 def fail(*_: object) -> None:

@@ -34,17 +34,11 @@ from tidings.storage.tables import task_items, usage
 from tidings.storage.tables.key_ranges import APPLICATIONS, ATTEMPTS
 from tidings.storage.tables.usage import AppRef
 from tidings.tasks import command
-from tidings.tasks.applications import PAGE, ApplicationCursor, ApplicationVisitor, read_cursor
+from tidings.tasks.applications import ApplicationCursor, ApplicationVisitor, read_cursor
 from tidings.tasks.command import CliCommand, CliParameter, Value
 from tidings.tasks.declaration import Declaration
 from tidings.tasks.key_ranges import after
 
-FEW: Final = 10_000
-"""An application with fewer attempts than this is counted together with others."""
-PIECE: Final = 100
-"""Index entries that can be counted in the time that other kinds need for one row."""
-PROBE: Final = 10
-"""The cost of finding the next endpoint, in index entries."""
 COUNTED: Final = "counted"
 
 Reference = Annotated[str, UID]
@@ -175,13 +169,13 @@ class AppStats(ApplicationVisitor):
         lower = ids.first_at(ids.ATTEMPT, args.since)
         end = ids.first_at(ids.ATTEMPT, args.until + ids.STEP_MS)
         if cursor.app:
-            return await _count_part(read, cursor, lower, end, limit * PIECE)
-        limit = min(limit, PAGE)
+            return await self._count_part(read, cursor, lower, end, limit * self._tuning.entries_per_row)
+        limit, few_attempts = min(limit, self._tuning.chunk_applications), self._tuning.few_attempts
         page = await self._page(read, task, args, cursor, limit)
-        counts = await usage.attempts(read, [each.id for each in page], lower, end, most=FEW)
+        counts = await usage.attempts(read, [each.id for each in page], lower, end, most=few_attempts)
         few: list[tuple[AppRef, int]] = []
         for each in page:
-            if counts[each.id] >= FEW:
+            if counts[each.id] >= few_attempts:
                 inside = replace(cursor, after=few[-1][0].id if few else cursor.after, app=each.id, uid=each.uid)
                 return Batch(few, len(few), replace(inside, first=lower).text, last=False)
             few.append((each, counts[each.id]))
@@ -200,24 +194,23 @@ class AppStats(ApplicationVisitor):
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
+    async def _count_part(self, read: Read, cursor: ApplicationCursor, lower: str, end: str, budget: int) -> Batch:
+        """Continue an application with many attempts; `budget` is the number of index entries to count."""
+        while budget > 0:
+            part = await ATTEMPTS.count(read, cursor.endpoint, cursor.first, end, limit=budget)
+            cursor = replace(cursor, counted=cursor.counted + part.count)
+            if part.count == budget and part.last_id is not None:
+                return Batch([], 0, replace(cursor, first=after(part.last_id)).text, last=False)
+            following = await usage.next_endpoint(read, cursor.app, after=cursor.endpoint)
+            if following is None:
+                return _complete(cursor)
+            cursor = replace(cursor, endpoint=following, first=lower)
+            budget -= part.count + self._tuning.entries_per_endpoint
+        return Batch([], 0, cursor.text, last=False)
+
     async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
         app_ids = _args.decode(task.args).app_ids
         return await super().sample(read, task, limit) if app_ids is None else app_ids[:limit]
-
-
-async def _count_part(read: Read, cursor: ApplicationCursor, lower: str, end: str, budget: int) -> Batch:
-    """Continue an application with many attempts; `budget` is the number of index entries to count."""
-    while budget > 0:
-        part = await ATTEMPTS.count(read, cursor.endpoint, cursor.first, end, limit=budget)
-        cursor = replace(cursor, counted=cursor.counted + part.count)
-        if part.count == budget and part.last_id is not None:
-            return Batch([], 0, replace(cursor, first=after(part.last_id)).text, last=False)
-        following = await usage.next_endpoint(read, cursor.app, after=cursor.endpoint)
-        if following is None:
-            return _complete(cursor)
-        cursor = replace(cursor, endpoint=following, first=lower)
-        budget -= part.count + PROBE
-    return Batch([], 0, cursor.text, last=False)
 
 
 def _complete(cursor: ApplicationCursor) -> Batch:

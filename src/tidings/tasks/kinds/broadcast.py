@@ -40,12 +40,6 @@ from tidings.tasks.declaration import Declaration
 from tidings.tasks.handler import ReadsAhead, TaskHandler
 from tidings.tasks.key_ranges import RangeCursor
 
-CHUNK_BYTES: Final = 1024 * 1024
-"""The most bytes of payload in one chunk, unless the chunk has only one application."""
-
-CHUNK_DELIVERIES: Final = 5_000
-"""The most deliveries in one chunk, unless the chunk has only one application."""
-
 EVENT_ID_TAKEN: Final = "A message with this event id exists already."
 APPLICATION_DELETED: Final = "The application was deleted while the task was in progress."
 
@@ -134,16 +128,20 @@ class Broadcast(TaskHandler, ReadsAhead):
     async def plan(self, read: Read, task: Task) -> Plan:
         mark = _args.decode(task.args).high_water_mark
         last = mark if mark is not None else await APPLICATIONS.high_water_mark(read, task.org_id)
-        return Plan(RangeCursor("", "", last).text, *await total_to(read, task.org_id, last))
+        return Plan(
+            RangeCursor("", "", last).text, *await total_to(read, task.org_id, last, limit=self._tuning.count_limit)
+        )
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor = key_ranges.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
-        limit = min(limit, max(1, CHUNK_BYTES // max(1, len(payload))))
+        limit = min(limit, max(1, self._tuning.broadcast_bytes // max(1, len(payload))))
         page = await usage.applications(read, task.org_id, after=cursor.first, last=cursor.end, limit=limit)
         is_last = len(page) < limit
         found = [each.id for each in page]
-        taken = _fitting(found, await broadcasts.count_enabled_endpoints(read, found))
+        taken = _fitting(
+            found, await broadcasts.count_enabled_endpoints(read, found), self._tuning.broadcast_deliveries
+        )
         after = found[taken - 1] if taken else cursor.first
         following = RangeCursor(after, cursor.lower, cursor.end).text
         return Batch(
@@ -179,12 +177,12 @@ class Broadcast(TaskHandler, ReadsAhead):
         return await first_applications(read, task, limit)
 
 
-def _fitting(app_ids: list[str], endpoints: Mapping[str, int]) -> int:
-    """Return the number of applications in the next chunk: at least one, and within `CHUNK_DELIVERIES`."""
+def _fitting(app_ids: list[str], endpoints: Mapping[str, int], most: int) -> int:
+    """Return the number of applications in the next chunk: at least one, and within `most` deliveries."""
     deliveries = 0
     for count, app_id in enumerate(app_ids):
         deliveries += endpoints.get(app_id, 0)
-        if deliveries > CHUNK_DELIVERIES and count:
+        if deliveries > most and count:
             return count
     return len(app_ids)
 

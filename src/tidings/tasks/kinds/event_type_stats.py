@@ -19,7 +19,7 @@ from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import task_items, usage
 from tidings.storage.tables.key_ranges import APPLICATIONS
-from tidings.tasks.applications import PAGE, ApplicationVisitor, read_cursor
+from tidings.tasks.applications import ApplicationVisitor, read_cursor
 from tidings.tasks.command import CliCommand
 from tidings.tasks.declaration import Declaration
 
@@ -60,7 +60,7 @@ class EventTypeStats(ApplicationVisitor):
         return await self.plan_of(read, task, _args.decode(task.args).high_water_mark, None)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        cursor, limit = read_cursor(task), min(limit, PAGE)
+        cursor, limit = read_cursor(task), min(limit, self._tuning.chunk_applications)
         page = await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
         filters: dict[str, list[str | None]] = {each.id: [] for each in page}
         for app_id, event_types in await usage.subscriptions(read, list(filters)):

@@ -36,12 +36,6 @@ from tidings.tasks.handler import ExternalWork, HandlerServices, TaskHandler
 from tidings.tasks.names import class_names
 
 _SECRET_BYTES: Final = 32
-CHUNK_EVENT_TYPES: Final = 20
-"""The most event types in one chunk. Each takes some hundredths of a second."""
-READ_BYTES: Final = 4 * 1024 * 1024
-"""The most bytes of schemas that one chunk reads, unless it reads only one schema."""
-LOST_MAX: Final = 10
-"""Event types that may end a child process before the task fails. Each one uses up a limit of the child."""
 
 
 class ExportEventTypeOut(StartedOut, kw_only=True):
@@ -109,11 +103,13 @@ class Export(TaskHandler, ExternalWork):
         return Plan(_Cursor().text, len(names), exact=True)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, CHUNK_EVENT_TYPES)
+        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, self._tuning.export_event_types)
         if cursor.packing:
             return Batch(await exports.parts(read, task.id), 1, cursor.text, last=True)
         sizes = await exports.sizes(read, task.org_id, after=cursor.after, limit=limit)
-        found = await exports.event_types(read, task.org_id, after=cursor.after, limit=_fitting(sizes))
+        found = await exports.event_types(
+            read, task.org_id, after=cursor.after, limit=_fitting(sizes, self._tuning.export_read_bytes)
+        )
         names = class_names(await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX))
         after = structs.replace(
             cursor,
@@ -132,9 +128,11 @@ class Export(TaskHandler, ExternalWork):
         _truncate(result, BYTES_MAX - cursor.size)
         content = b"[" + b",".join(piece for _, piece in result.pieces) + b"]"
         after = structs.replace(after, size=cursor.size + len(content), lost=cursor.lost + result.lost)
-        if after.lost > LOST_MAX:
+        most = self._tuning.export_lost_max
+        if after.lost > most:
             raise PermanentFailure(
-                "too_costly", f"The models of more than {LOST_MAX} event types exceed the limits on CPU time or memory."
+                "too_costly",
+                f"The models of more than {most} event types exceed the limits on CPU time or memory.",
             )
         return replace(batch, items=[(content, result.skipped)], cursor=after.text)
 
@@ -165,12 +163,12 @@ class Export(TaskHandler, ExternalWork):
         return await exports.names(read, task.org_id, limit=limit)
 
 
-def _fitting(sizes: Sequence[int]) -> int:
-    """Return the number of event types in the next chunk: at least one, and within `READ_BYTES`."""
+def _fitting(sizes: Sequence[int], most: int) -> int:
+    """Return the number of event types in the next chunk: at least one, and within `most` bytes."""
     total = 0
     for count, size in enumerate(sizes):
         total += size
-        if count and total > READ_BYTES:
+        if count and total > most:
             return count
     return len(sizes)
 

@@ -28,12 +28,6 @@ INTERVAL_MS: Final = 20 * HOUR
 SYSTEM_ORG: Final = OrgId("system")
 
 
-CHUNK_ROWS: Final = 500
-"""The most rows that one chunk deletes."""
-CHUNK_EXPORTS: Final = 5
-"""The most exports that one chunk deletes. They are large."""
-
-
 class _Cursor(msgspec.Struct, frozen=True):
     """Delete tasks that ended before `before`; `orphaned` are deleted tasks that still have items."""
 
@@ -77,9 +71,9 @@ class Janitor(TaskHandler):
         return Plan(_Cursor(self._clock.now() - RETENTION_MS).text())
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
-        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, CHUNK_ROWS)
+        cursor, limit = _cursor.decode(task.cursor or ""), min(limit, self._tuning.janitor_rows)
         if cursor.exports:
-            found = await exports.expired(read, self._clock.now(), limit=min(limit, CHUNK_EXPORTS))
+            found = await exports.expired(read, self._clock.now(), limit=min(limit, self._tuning.janitor_exports))
             return Batch(found, len(found), task.cursor or "", last=not found)
         if cursor.orphaned:
             items = await janitor.count_items(read, cursor.orphaned, limit=limit)

@@ -66,7 +66,7 @@ class Purge(TaskHandler, ReadsAhead):
     async def plan(self, read: Read, task: Task) -> Plan:
         mark, lower = _args.decode(task.args).high_water_mark, ids.first_at(ids.MESSAGE, 0)
         found = await range_to_mark(read, MESSAGES, task.app_id or "", lower, mark)
-        return await found.plan(read, limit=key_ranges.COUNT_LIMIT)
+        return await found.plan(read, limit=self._tuning.count_limit)
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor = key_ranges.decode(task.cursor or "")

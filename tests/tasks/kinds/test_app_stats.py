@@ -1,47 +1,40 @@
 # SPDX-License-Identifier: MIT
 """Usage and subscription tasks report one correct item per application, with few attempts or many."""
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tasks.kinds.case import Case, effects, of_applications, of_organization
+from tasks.kinds.some_applications import another_endpoint, some_applications
 from tasks.kit import explained, run_sql
 from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint
 from tasks.world import FREE, NOW, PRINCIPAL, World, at
-from tidings import ids
 from tidings.clock import HOUR
 from tidings.core import outcomes
 from tidings.errors import AppError
-from tidings.model.task import State
-from tidings.storage.drivers.database import Database, Dialect
+from tidings.model.task import State, Task
+from tidings.storage.drivers.database import Dialect
 from tidings.storage.tables import usage as store
 from tidings.tasks.kinds import app_stats, event_type_stats
 from tidings.tasks.kinds.app_stats import UsageFilters
+from tidings.tasks.tuning import TaskTuning
 
 
-async def another_endpoint(db: Database, seed: SeedData, **columns: Any) -> SeedData:
-    """Store another endpoint of the same application."""
-    await run_sql(
-        db,
-        "INSERT INTO endpoint (id, app_id, org_id, url, description, disabled, metadata, headers, secret, created_at,"
-        " updated_at, event_types, deleted_at) SELECT :id, app_id, org_id, url, '', 0, metadata, headers, secret,"
-        " created_at, updated_at, :types, CAST(:deleted AS BIGINT) FROM endpoint WHERE id = :like",
-        id=(new := ids.new(ids.ENDPOINT, NOW)),
-        like=seed.endpoint_id,
-        types=None if columns.get("event_types") is None else json.dumps(columns["event_types"]),
-        deleted=columns.get("deleted_at"),
-    )
-    return SeedData(seed.app, type(seed.endpoint_id)(new))
+async def _reported(world: World, task: Task, wanted: Sequence[str]) -> int:
+    reported = (await world.result(task))["appStats"]
+    assert [0, *(number % 4 for number in range(len(wanted) - 1))] == [each["messageDestinations"] for each in reported]
+    return len(reported)
 
 
-async def some_applications(world: World, attempts: list[int]) -> list[SeedData]:
-    seeds = [await an_endpoint(world.db, NOW - HOUR + number * 8) for number in range(len(attempts))]
-    for seed, count in zip(seeds, attempts, strict=True):
-        for number in range(count):
-            seed.message(at(5), (at(5) + number, FAILED if number % 2 else DELIVERED))
-        await seed.write(world.db)
-    return seeds
+CASE = Case(
+    of_applications(of_organization(app_stats, UsageFilters(since=at(10), until=NOW, refs=None))),
+    effects("counted"),
+    _reported,
+    is_keyed=True,
+    many=120,
+)
 
 
 def asked(since: int = at(10), until_: int = NOW, *refs: str) -> UsageFilters:
@@ -53,10 +46,9 @@ def stat(seed: SeedData, number: int, uid: str | None = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("few", [10_000, 5], ids=["in pages", "in pieces"])
-async def test_each_application_is_counted(world: World, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_stats, "FEW", few)
-    monkeypatch.setattr(app_stats, "PIECE", 2 if few == 5 else 100)
-    monkeypatch.setattr(app_stats, "PAGE", 4)
+async def test_each_application_is_counted(world: World, few: int) -> None:
+    per_row = 2 if few == 5 else 100
+    world.tuning = TaskTuning(few_attempts=few, entries_per_row=per_row, chunk_applications=4)
     counts = [3, 0, 17, 5, 4, 120, 1]
     seeds = await some_applications(world, counts)
     deleted = await another_endpoint(world.db, seeds[2], deleted_at=1)
@@ -118,28 +110,6 @@ async def test_long_reports_are_truncated(world: World) -> None:
         cut = await outcomes.result(read, task, world.services.kinds, limit=2)
 
     assert (2, True) == (len(cut["appStats"]), cut["truncated"])
-
-
-async def test_subscriptions_are_reported(world: World) -> None:
-    first, second, third = await some_applications(world, [0, 0, 0])
-    for seed, types in ((first, ["b", "a"]), (first, ["c", "a"]), (second, ["z"])):
-        await another_endpoint(world.db, seed, event_types=types)
-    await another_endpoint(world.db, third, event_types=["gone"], deleted_at=1)
-    await run_sql(world.db, "DELETE FROM endpoint WHERE id = :id", id=second.endpoint_id)
-
-    task = await world.done(event_type_stats.build_task, PRINCIPAL)
-
-    wanted = [
-        {"appId": seed.app.id, "explicitlySubscribedEventTypes": types, "hasCatchAllEndpoint": all_}
-        for seed, types, all_ in (
-            (world.seed, [], True),
-            (first, ["a", "b", "c"], True),
-            (second, ["z"], False),
-            (third, [], True),
-        )
-    ]
-    assert {"event_types": wanted} == await world.result(task)
-    assert [{"event_types": wanted}] == [reported["data"] for reported in await world.finish_events()]
 
 
 async def test_applications_of_another_organization_are_not_reported(world: World) -> None:

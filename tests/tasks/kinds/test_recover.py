@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import pytest
 
+from tasks.kinds.case import Case, effects, of_endpoint, of_messages, sent
 from tasks.kit import QUICK, database, explained, reread, rows, run_sql, services_of, until, working
 from tasks.seed_data import DELIVERED, FAILED, SeedData, an_endpoint, deliver, lease_all, sent_again
 from tidings import ids
@@ -30,10 +31,14 @@ from tidings.tasks.kinds.recover import Recover
 from tidings.tasks.registry import handlers
 from tidings.tasks.resending import PAYLOAD_EXPIRED, ResendWindow
 from tidings.tasks.runner import RunnerLimits
+from tidings.tasks.tuning import TaskTuning
 
 NOW = SystemClock().now()
 SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 36000)
 FREE = replace(QUICK, backlog=0)
+
+
+CASE = Case(of_messages(of_endpoint(recover), FAILED), effects("sent"), sent, is_keyed=False, many=500, rows=5)
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Environment:
     db: Database
     seed: SeedData
     services: Services
+    tuning: TaskTuning = TaskTuning()
 
     async def recover(self, since: int, until_: int | None = None) -> Task:
         """Request a recovery through the use case."""
@@ -61,7 +67,9 @@ class Environment:
     async def working(self, limits: RunnerLimits) -> AsyncIterator[None]:
         """Run a runner that is woken as in a server."""
         async with working(
-            self.db, Recover(recover.KIND, HandlerServices(self.services.clock, self.services.notifier)), limits=limits
+            self.db,
+            Recover(recover.KIND, HandlerServices(self.services.clock, self.services.notifier, self.tuning)),
+            limits=limits,
         ) as runner:
             self.services.notifier.tasks = runner.wake
             yield
@@ -328,8 +336,8 @@ async def test_two_recoveries_of_one_endpoint_run_one_after_the_other(env: Envir
     assert both[0].finished_at <= both[1].started_at
 
 
-async def test_the_size_of_a_large_range_is_estimated(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidings.tasks.key_ranges.COUNT_LIMIT", 50)
+async def test_the_size_of_a_large_range_is_estimated(env: Environment) -> None:
+    env.tuning = TaskTuning(count_limit=50)
     _add_failures(env.seed, 400, HOUR, HOUR, schedule=False)
     attempts = len(env.seed.attempts)
     await env.seed.write(env.db)
