@@ -185,6 +185,12 @@ def test_an_invalid_url_is_refused(url: str) -> None:
     assert not wrong.value.is_scheme
 
 
+@pytest.mark.parametrize("host", ["".join(map(chr, range(0x4E00, 0x4E00 + 4_097))), "\u0301\u0316" * 30_000])
+def test_a_host_that_would_take_long_to_convert_is_refused_unread(host: str) -> None:
+    with pytest.raises(InvalidUrl, match="too long a host"):
+        normalize_url(f"http://user@{host}/")
+
+
 @pytest.mark.parametrize("url", ["ftp://example.com", "javascript:1", "file:///etc/passwd", "ws://example.com"])
 def test_other_schemes_are_refused_and_named(url: str) -> None:
     with pytest.raises(InvalidUrl, match="Endpoint URL schemes must be http or https") as wrong:
