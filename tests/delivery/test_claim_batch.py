@@ -10,10 +10,12 @@ from tidings.delivery.claim_batch import Backlogs, ClaimBatch
 from tidings.model.delivery import Lane
 
 
-def batch(rooms: dict[str, int], live: dict[str, int], replays: dict[str, int], *, due_live: list[str]) -> ClaimBatch:
+def batch(
+    allocated: dict[str, int], live: dict[str, int], replays: dict[str, int], *, due_live: list[str]
+) -> ClaimBatch:
     """Return a batch that leased these numbers of rows."""
-    batch = ClaimBatch(now=1, leased_at=0.0, with_live=due_live, allocations=list(rooms.items()))
-    batch.receivers = {each: receiver(each) for each in {*rooms, *live, *replays, *due_live}}
+    batch = ClaimBatch(now=1, leased_at=0.0, with_live=due_live, allocations=list(allocated.items()))
+    batch.receivers = {each: receiver(each) for each in {*allocated, *live, *replays, *due_live}}
     lanes = ((Lane.LIVE, live), (Lane.REPLAY, replays))
     rows: list[Any] = [{"endpoint_id": each, "lane": lane} for lane, n in lanes for each in n for _ in range(n[each])]
     batch.rows = rows

@@ -172,19 +172,20 @@ def _copies(receiver: Receiver) -> bool:
     return receiver.url.startswith("https:")
 
 
-def fair_shares(rooms: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
+def fair_shares(capacities: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:
     """Divide `most` rows among endpoints: each gets at most its capacity, and at most an equal share."""
-    if sum(map(_room, rooms)) <= most:
-        return list(rooms)
+    if sum(map(_capacity, capacities)) <= most:
+        return list(capacities)
     found = []
-    mixed = random.sample(rooms, len(rooms))  # if there is less than one row for each endpoint, chance decides
-    for at, (each, room) in enumerate(sorted(mixed, key=_room)):
-        share = min(room, -(-most // (len(rooms) - at)))
+    # If there is less than one row for each endpoint, chance decides.
+    mixed = random.sample(capacities, len(capacities))
+    for at, (each, capacity) in enumerate(sorted(mixed, key=_capacity)):
+        share = min(capacity, -(-most // (len(capacities) - at)))
         if share > 0:
             found.append((each, share))
             most -= share
     return found
 
 
-def _room(entry: tuple[str, int]) -> int:
+def _capacity(entry: tuple[str, int]) -> int:
     return entry[1]

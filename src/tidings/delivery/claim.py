@@ -163,30 +163,32 @@ class Claimer:
         The capacity of an endpoint with a limit is exact, so there the replay lane takes its share first.
         """
         batch.lease = self._lease_terms.leases.next()
-        rooms, taken, limited = batch.allocations, batch.taken, batch.limited
+        capacities, taken, limited = batch.allocations, batch.taken, batch.limited
         await self._lease_lane(
-            tx, batch, Lane.REPLAY, [(each, replay_share(room)) for each, room in rooms if each in limited]
+            tx, batch, Lane.REPLAY, [(each, replay_share(capacity)) for each, capacity in capacities if each in limited]
         )
-        await self._lease_lane(tx, batch, Lane.LIVE, [(each, room - taken[each]) for each, room in rooms])
-        least = {each: 0 if each in limited else min_replays(room) for each, room in rooms}
+        await self._lease_lane(tx, batch, Lane.LIVE, [(each, capacity - taken[each]) for each, capacity in capacities])
+        least = {each: 0 if each in limited else min_replays(capacity) for each, capacity in capacities}
         await self._lease_lane(
-            tx, batch, Lane.REPLAY, [(each, max(room - taken[each], least[each])) for each, room in rooms]
+            tx, batch, Lane.REPLAY, [(each, max(capacity - taken[each], least[each])) for each, capacity in capacities]
         )
         if batch.reservation is not None:
             batch.windows = await self._throttle.spend(tx, batch.reservation, taken)
 
-    async def _lease_lane(self, tx: Write, batch: ClaimBatch, lane: Lane, rooms: Iterable[tuple[str, int]]) -> None:
+    async def _lease_lane(
+        self, tx: Write, batch: ClaimBatch, lane: Lane, capacities: Iterable[tuple[str, int]]
+    ) -> None:
         """Lease rows of one lane, within the number that is reserved."""
         left = batch.total - len(batch.rows)
-        open_rooms = []
-        for each, room in rooms:
-            if (room := min(room, left)) > 0:
-                open_rooms.append((each, room))
-                left -= room
-        if not open_rooms:
+        wanted = []
+        for each, capacity in capacities:
+            if (capacity := min(capacity, left)) > 0:
+                wanted.append((each, capacity))
+                left -= capacity
+        if not wanted:
             return
         until = batch.now + self._lease_terms.lease_ms
-        rows = await deliveries.claim(tx, open_rooms, lane=lane, lease=batch.lease, now=batch.now, until=until)
+        rows = await deliveries.claim(tx, wanted, lane=lane, lease=batch.lease, now=batch.now, until=until)
         batch.taken.update(row["endpoint_id"] for row in rows)
         batch.rows.extend(sorted(rows, key=_order))
 

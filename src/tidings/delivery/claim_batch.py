@@ -70,11 +70,11 @@ class ClaimBatch:
 
     def backlogs(self) -> Backlogs:
         """Return what the batch leaves in the database."""
-        drained = {each for each, room in self.allocations if self.taken[each] < room and each not in self.too_large}
+        drained = {each for each, rows in self.allocations if self.taken[each] < rows and each not in self.too_large}
         unfinished = [each for each in self.receivers if each not in drained]
         live = Counter(row["endpoint_id"] for row in self.rows if row["lane"] == Lane.LIVE)
-        rooms = dict(self.allocations)
-        has_live = {each for each in self.with_live if live[each] >= rooms.get(each, 0)} | self.too_large.keys()
+        allocated = dict(self.allocations)
+        has_live = {each for each in self.with_live if live[each] >= allocated.get(each, 0)} | self.too_large.keys()
         return Backlogs(
             list(drained),
             [each for each in unfinished if each not in has_live],

@@ -79,10 +79,10 @@ class ClaimPlanner:
 
     def _choose_unlimited(self, batch: ClaimBatch, eligible: Sequence[Receiver]) -> int:
         """Choose rows of the endpoints without a limit; return their number."""
-        rooms = [(each.id, room) for each in eligible if not each.limits and (room := self._capacity(each.id))]
-        batch.allocations = self._divide(rooms)
+        capacities = [(each.id, n) for each in eligible if not each.limits and (n := self._capacity(each.id))]
+        batch.allocations = self._divide(capacities)
         taken = sum(n for _, n in batch.allocations)
-        if len(batch.allocations) < len(rooms) or taken < sum(n for _, n in rooms):
+        if len(batch.allocations) < len(capacities) or taken < sum(n for _, n in capacities):
             batch.is_full = taken >= self._tuning.claim_rows
             if not batch.is_full:
                 self._claim_again_for_memory()
@@ -95,19 +95,19 @@ class ClaimPlanner:
             # Reservations fill the rest of memory, and no ending send will report their release.
             self._schedule.due_in(self._tuning.claim_defer_seconds)
 
-    def _divide(self, rooms: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    def _divide(self, capacities: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Divide free memory among endpoints, at most one batch; endpoints that do not answer share a part of it."""
-        capacity = self._queues.capacity
-        others = [each for each in rooms if not capacity.answers(each[0])]
-        allocations = [each for each in rooms if capacity.answers(each[0])]
-        allocations += fair_shares(others, capacity.for_unanswered)
+        queues = self._queues.capacity
+        others = [each for each in capacities if not queues.answers(each[0])]
+        allocations = [each for each in capacities if queues.answers(each[0])]
+        allocations += fair_shares(others, queues.for_unanswered)
         return fair_shares(allocations, min(self._queues.budget.free, self._tuning.claim_rows))
 
     def _capacity(self, endpoint_id: str) -> int:
         """Return how many rows of an endpoint fit; few if its last payloads did not fit into memory."""
-        room = self._queues.capacity.for_claim(endpoint_id)
+        capacity = self._queues.capacity.for_claim(endpoint_id)
         needed = self._too_large.get(endpoint_id)
-        return room if needed is None else min(room, self._rows_that_fit(needed))
+        return capacity if needed is None else min(capacity, self._rows_that_fit(needed))
 
     def _rows_that_fit(self, needed: int) -> int:
         """Return how many payloads of a size fit into memory; if none does, a few rows, because some may be small."""
@@ -117,14 +117,14 @@ class ClaimPlanner:
         """Let endpoints wait whose next payload does not fit into memory; the others are claimed for as usual."""
         if not self._too_large and not batch.too_large:
             return
-        rooms, more = dict(batch.allocations), set(unfinished)
+        allocated, more = dict(batch.allocations), set(unfinished)
         large = {each.receiver.id for each in batch.deliveries if len(each.payload) > LARGE}
         for endpoint_id in batch.unavailable:
             self._stop_waiting(endpoint_id)
         for endpoint_id in batch.taken:
             if endpoint_id in batch.too_large:
                 self._too_large[endpoint_id] = batch.too_large[endpoint_id]
-            elif endpoint_id not in (large & more) or rooms[endpoint_id] >= _FEW_ROWS:
+            elif endpoint_id not in (large & more) or allocated[endpoint_id] >= _FEW_ROWS:
                 self._stop_waiting(endpoint_id)
             if endpoint_id in self._too_large:
                 self._waiters.add(endpoint_id, self._too_large[endpoint_id])
@@ -142,11 +142,11 @@ class ClaimPlanner:
         return max(0, min(most - waiting, self._queues.budget.free - taken))
 
 
-def min_replays(room: int) -> int:
+def min_replays(capacity: int) -> int:
     """Return the number of replays that a capacity always includes, however many live rows are due."""
-    return -(-room // _REPLAY_SHARE)
+    return -(-capacity // _REPLAY_SHARE)
 
 
-def replay_share(room: int) -> int:
+def replay_share(capacity: int) -> int:
     """Return the replay lane's share of a capacity, randomly rounded up or down."""
-    return int(room / _REPLAY_SHARE + random.random())  # noqa: S311 - fairness, not secrecy
+    return int(capacity / _REPLAY_SHARE + random.random())  # noqa: S311 - fairness, not secrecy

@@ -18,7 +18,7 @@ from tidings.delivery.pending_request import PendingRequest, Reply
 from tidings.delivery.wheel import TimerWheel
 
 RETRY_WITHIN_SECONDS: Final = 1.0
-CLOSING_TURNS: Final = 10
+CLOSING_ITERATIONS: Final = 10
 CLOSING_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class PoolManager:
     async def free_sockets(self) -> None:
         """Close all idle connections because the process is out of sockets; return when their sockets are free."""
         aborted = {connection for pool in list(self.pools.values()) for connection in pool.abort_idle()}
-        for _ in range(CLOSING_TURNS):
+        for _ in range(CLOSING_ITERATIONS):
             if aborted.isdisjoint(self.connections):
                 break
             await asyncio.sleep(0)

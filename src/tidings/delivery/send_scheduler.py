@@ -16,13 +16,13 @@ from tidings.delivery.send_slots import SendSlots
 class SendScheduler:
     """Starts the next sends of queues while there are slots, and requests a claim for queues that run empty."""
 
-    __slots__ = ("_claims", "_is_closed", "_sender", "_slots", "_turn", "replays")
+    __slots__ = ("_claims", "_is_closed", "_next_run", "_sender", "_slots", "replays")
 
     def __init__(self, slots: SendSlots, sender: SendStarter, claims: ClaimRequests) -> None:
         self._slots = slots
         self._sender = sender
         self._claims = claims
-        self._turn: asyncio.Handle | None = None
+        self._next_run: asyncio.Handle | None = None
         self._is_closed = False
         self.replays = ReplayScheduler(slots, self._start_replay)
 
@@ -42,20 +42,20 @@ class SendScheduler:
         """Schedule the queues that wait for a loop iteration or for another queue's send to end."""
         if self._is_closed:
             return
-        if self._slots.has_next and self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
+        if self._slots.has_next and self._next_run is None:
+            self._next_run = asyncio.get_running_loop().call_soon(self._run)
         self.replays.resume()
 
     def close(self) -> None:
         """Start no more sends."""
         self._is_closed = True
         self.replays.close()
-        if self._turn is not None:
-            self._turn.cancel()
+        if self._next_run is not None:
+            self._next_run.cancel()
 
-    def _run_turn(self) -> None:
+    def _run(self) -> None:
         """Start the next sends, round-robin over the queues."""
-        self._turn = None
+        self._next_run = None
         self._slots.started = 0
         while (queue := self._slots.next()) is not None:
             if queue.waiting and len(queue.in_flight) < self._slots.concurrency(queue):
@@ -68,8 +68,8 @@ class SendScheduler:
     def _start_next(self, queue: EndpointQueue) -> None:
         delivery = queue.pop()
         delivery.receiver = queue.receiver
-        if self._slots.start(queue) and self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
+        if self._slots.start(queue) and self._next_run is None:
+            self._next_run = asyncio.get_running_loop().call_soon(self._run)
         queue.in_flight[delivery] = self._sender.start(delivery)
 
     def _start_replays(self, queue: EndpointQueue) -> None:

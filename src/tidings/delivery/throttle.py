@@ -49,7 +49,8 @@ class TokenReservation:
     """The tokens that the limits allow one claim, while their rows are locked."""
 
     token_requests: list[tuple[Receiver, TokenRequest]]
-    held: dict[str, ThrottleRow]
+    locked: dict[str, ThrottleRow]
+    """The rows of the limits, by key."""
     now: int
     before: float
     after: float
@@ -66,7 +67,7 @@ class TokenReservation:
 
 
 _AGAIN_SECONDS: Final = 0.05
-"""Seconds until the next claim for an endpoint that was held up by memory, not by its limit."""
+"""Seconds until the next claim for an endpoint that memory delayed, not by its limit."""
 
 
 class Throttle:
@@ -80,24 +81,24 @@ class Throttle:
     async def reserve(self, tx: Write, requests: Sequence[tuple[Receiver, int]]) -> TokenReservation:
         """Lock the limits of endpoints until the transaction ends, and return the tokens that they allow."""
         keys = sorted({limit.key for receiver, _ in requests for limit in receiver.limits})
-        held = await throttles.hold(tx, keys)
+        locked = await throttles.hold(tx, keys)
         before = self._clock.monotonic()
         now = await throttles.shared_now(tx)
         after = self._clock.monotonic()
         now = self._anchor + round(after * SECOND_US) if now is None else now
         token_requests = [(receiver, TokenRequest(receiver.limits, most)) for receiver, most in requests]
         found, _ = allocate(
-            [request for _, request in token_requests], {key: each.tat for key, each in held.items()}, now
+            [request for _, request in token_requests], {key: each.tat for key, each in locked.items()}, now
         )
         allocations: dict[str, TokenAllocation] = {
             receiver.id: each for (receiver, _), each in zip(token_requests, found, strict=True)
         }
-        return TokenReservation(token_requests, held, now, before, after, allocations)
+        return TokenReservation(token_requests, locked, now, before, after, allocations)
 
     async def spend(self, tx: Write, reservation: TokenReservation, taken: Counter[str]) -> dict[str, list[SendWindow]]:
         """Spend the tokens of claimed deliveries; return the windows of their sends by endpoint id."""
         spent = [TokenRequest(request.limits, taken[receiver.id]) for receiver, request in reservation.token_requests]
-        found, tats = allocate(spent, {key: each.tat for key, each in reservation.held.items()}, reservation.now)
+        found, tats = allocate(spent, {key: each.tat for key, each in reservation.locked.items()}, reservation.now)
         short = {
             each.short
             for receiver, _ in reservation.token_requests
@@ -106,20 +107,20 @@ class Throttle:
         }
         paid = {limit.key for request in spent if request.count for limit in request.limits}
         moved = {}
-        for key, held in reservation.held.items():
-            tat = tats[key] if key in paid else held.tat
-            after = ThrottleRow(tat, self._limited_since(held, reservation.now) if key in short else None)
-            if after != held:
+        for key, row in reservation.locked.items():
+            tat = tats[key] if key in paid else row.tat
+            after = ThrottleRow(tat, self._limited_since(row, reservation.now) if key in short else None)
+            if after != row:
                 moved[key] = after
         if moved:
             await throttles.move(tx, moved)
         pairs = zip(reservation.token_requests, found, strict=True)
         return {receiver.id: [_window(slot, reservation) for slot in each.slots] for (receiver, _), each in pairs}
 
-    def _limited_since(self, held: ThrottleRow, now: int) -> int:
+    def _limited_since(self, row: ThrottleRow, now: int) -> int:
         """Return since when a limit delays deliveries, in milliseconds; a limit that was idle starts now."""
-        if held.limited_since is not None and held.tat > now:
-            return held.limited_since
+        if row.limited_since is not None and row.tat > now:
+            return row.limited_since
         return now // (SECOND_US // SECOND)
 
 

@@ -79,7 +79,7 @@ class TimerWheel:
         self._disarm()
         self._armed = slot
         delay = slot / self._per_second - self._now() + MARGIN_SECONDS
-        self._handle = self._call_later(max(0.0, delay), self._turn)
+        self._handle = self._call_later(max(0.0, delay), self._tick)
 
     def _disarm(self) -> None:
         self._armed = float("inf")
@@ -87,7 +87,7 @@ class TimerWheel:
             self._handle.cancel()
             self._handle = None
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         current = int(self._now() * self._per_second)
         late = current - self._armed
         self._armed, self._handle = float("inf"), None
