@@ -2,6 +2,7 @@
 """An endpoint's health as callers see it, and the commands that repair it."""
 
 import json
+from itertools import groupby
 from typing import Any, Final
 
 import pytest
@@ -77,6 +78,13 @@ async def tried(api: Api, app: str, endpoint: str, *codes: int) -> list[str]:
     return found
 
 
+def _runs(value: object) -> str:
+    """Return an id such as `1x200 101x500` for a list of status codes."""
+    return (
+        " ".join(f"{len(list(run))}x{code}" for code, run in groupby(value)) if isinstance(value, list) else str(value)
+    )
+
+
 @pytest.mark.parametrize(
     ("codes", "status", "rate", "in_a_row"),
     [
@@ -92,7 +100,7 @@ async def tried(api: Api, app: str, endpoint: str, *codes: int) -> list[str]:
         ([500] * 3 + [OK] * 100, "healthy", 1.0, 0),
         ([OK] + [500] * 101, "failing", 0.0, 100),
     ],
-    ids=str,
+    ids=_runs,
 )
 async def test_health_is_computed_from_the_last_hundred_attempts(
     api: Api, codes: list[int], status: str, rate: float, in_a_row: int

@@ -29,7 +29,7 @@ from tidings.api.routes import AnyRoute
 from tidings.api.table import TABLE
 
 MORE = os.environ.get("TIDINGS_TEST_ROUNDS")
-ROUNDS = int(MORE or 3)
+ROUNDS = int(MORE or 2)
 SEED = 1 if MORE is None else random.SystemRandom().randrange(2**32)
 SECONDS = 10.0
 STREAMS = {"v1.background-task.events"}
