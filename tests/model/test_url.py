@@ -59,6 +59,7 @@ NORMAL = [
     ("http://ÜBER.de", "http://xn--ber-goa.de/"),
     ("http://%c3%bc.de", "http://xn--tda.de/"),
     ("http://XN--BCHER-KVA.de", "http://xn--bcher-kva.de/"),
+    ("http://" + "%c3%bc." * 126 + "de", "http://" + "xn--tda." * 126 + "de/"),
     ("http://💩.la", "http://xn--ls8h.la/"),
     ("http://K.com", "http://k.com/"),  # the Kelvin sign
     # IPv6 addresses.
@@ -185,7 +186,7 @@ def test_an_invalid_url_is_refused(url: str) -> None:
     assert not wrong.value.is_scheme
 
 
-@pytest.mark.parametrize("host", ["".join(map(chr, range(0x4E00, 0x4E00 + 4_097))), "\u0301\u0316" * 30_000])
+@pytest.mark.parametrize("host", ["".join(map(chr, range(0x4E00, 0x4E00 + 1_025))), "\u0301\u0316" * 30_000])
 def test_a_host_that_would_take_long_to_convert_is_refused_unread(host: str) -> None:
     with pytest.raises(InvalidUrl, match="too long a host"):
         normalize_url(f"http://user@{host}/")
