@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from tidings.observe import failure
-from tidings.storage.drivers.database import StorageError, Unavailable
+from tidings.observe import RepeatedWork, counters, failure
+from tidings.storage.drivers.database import Busy, StorageError, Unavailable
 from tidings.storage.drivers.store import opened
 
 
@@ -29,6 +29,30 @@ def test_an_internal_error_is_logged_with_its_location(caplog: pytest.LogCapture
     failure("claiming", _raised(KeyError("lane")))
 
     assert "_raised" in caplog.text
+
+
+def test_repeated_work_is_logged_when_it_starts_to_fail_and_when_it_works_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work, before = RepeatedWork("claiming"), counters["failures"]
+    for _ in range(2):
+        work.passed()
+        for _ in range(3):
+            work.failed(Busy("the file is locked"))
+        work.passed()
+
+    assert ["claiming: Busy: the file is locked", "claiming: works again after 3 failures"] * 2 == [
+        each.message for each in caplog.records
+    ]
+    assert before + 6 == counters["failures"]
+
+
+def test_an_internal_error_of_repeated_work_is_logged_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    work = RepeatedWork("claiming")
+    for error in (Busy("locked"), KeyError("lane"), KeyError("lane"), Busy("locked")):
+        work.failed(_raised(error))
+
+    assert ["Busy", "KeyError", "KeyError"] == [each.message.split(": ")[1] for each in caplog.records]
 
 
 async def test_the_connection_pool_does_not_repeat_its_users_log_lines() -> None:

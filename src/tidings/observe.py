@@ -115,3 +115,33 @@ def failure(doing: str, error: BaseException) -> None:
         return
     found_at = None if isinstance(error, ExternalError) else error
     log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=found_at)
+
+
+class RepeatedWork:
+    """The log of work that a loop repeats: one line when it starts to fail, and one when it works again.
+
+    An internal error is logged each time. The unavailability of the database has a log of its own, for all loops.
+    """
+
+    __slots__ = ("_doing", "_failures")
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._failures = 0
+
+    def failed(self, error: BaseException) -> None:
+        """Record a failure."""
+        if isinstance(error, Outage) or not isinstance(error, ExternalError):
+            failure(self._doing, error)
+            return
+        self._failures += 1
+        if self._failures == 1:
+            failure(self._doing, error)
+        else:
+            counters["failures"] += 1
+
+    def passed(self) -> None:
+        """Record a success."""
+        if self._failures:
+            log.warning("%s: works again after %d failures", self._doing, self._failures)
+            self._failures = 0

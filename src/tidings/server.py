@@ -46,7 +46,7 @@ from tidings.delivery.role import DeliveryRole
 from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
-from tidings.observe import count, counters, failure, log, start_logging
+from tidings.observe import RepeatedWork, count, counters, failure, log, start_logging
 from tidings.process.listening import bind
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.process.worker import Channel, Worker
@@ -109,6 +109,7 @@ class Server:
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
         self._node = new_node()
+        self._heartbeat_work = RepeatedWork("the heartbeat query")
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
             DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), node=self._node)
@@ -273,7 +274,9 @@ class Server:
             if self._nodes is not None:
                 await self._nodes.check(found.lost, is_known=found.is_known)
         except Exception as error:  # noqa: BLE001 - the next heartbeat tries again
-            failure("the heartbeat query", error)
+            self._heartbeat_work.failed(error)
+        else:
+            self._heartbeat_work.passed()
 
     def _apply(self, found: nodes.HeartbeatResult) -> None:
         for app_id, version in found.changed.items():

@@ -22,7 +22,7 @@ from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery, Lane
 from tidings.model.lease import Leases
 from tidings.model.routing import Receiver
-from tidings.observe import count, failure
+from tidings.observe import RepeatedWork, count, failure
 from tidings.storage.drivers.database import Database, Row, StorageError, Write
 from tidings.storage.tables import deliveries
 from tidings.storage.tables.deliveries import SettledDelivery
@@ -76,6 +76,7 @@ class Claimer:
         self._throttle = Throttle(clock)
         self._schedule = parts.schedule
         self._planner = ClaimPlanner(self._queues, self._pacer, self._throttle, self._schedule, tuning)
+        self._work = RepeatedWork("claiming deliveries")
         self._after = ""
         """The endpoint after which the next batch looks; empty if it starts with the first one."""
 
@@ -86,8 +87,10 @@ class Claimer:
             try:
                 await self._claim_all_due()
             except Exception as error:  # noqa: BLE001 - an error in one claim must not end the loop
-                failure("claiming deliveries", error)
+                self._work.failed(error)
                 self._schedule.pause(self._tuning.claim_error_pause_seconds)
+            else:
+                self._work.passed()
 
     async def _claim_all_due(self) -> None:
         """Claim batches until all due rows that fit are in memory, and schedule the next claim.
