@@ -13,6 +13,7 @@ from tidings.api.context import Context
 from tidings.api.tuning import ApiTuning
 from tidings.clock import ManualClock
 from tidings.core.accept import AcceptBatcher
+from tidings.core.idempotency import Idempotency
 from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
 from tidings.ids import OrgId
@@ -53,6 +54,13 @@ class Api:
             tuning=tuning,
         )
         return replace(self, client=client_of(context), context=context)
+
+    def over(self, db: Database) -> "Api":
+        """Return an API on another database, for example on one that fails."""
+        routing = RoutingCache(db)
+        services = replace(self.context.services, db=db, idempotency=Idempotency(db, self.clock))
+        context = replace(self.context, services=services, acceptor=AcceptBatcher(db, self.clock, routing))
+        return replace(self, client=client_of(context), db=db, context=context, routing=routing)
 
     async def call(
         self, method: str, path: str, *, token: str | None = None, headers: Json | None = None, **more: Any

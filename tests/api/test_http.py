@@ -2,17 +2,18 @@
 """Rules for every path: slashes, methods, errors, origins."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from api.kit import Api
+from database_proxy import DatabaseProxy
 from tidings.api.routes import PREFIX
 from tidings.api.table import TABLE
 from tidings.api.tuning import ApiTuning
-from tidings.storage.drivers.database import Busy, Unavailable
+from tidings.storage.drivers.database import Busy, Database, Read, Unavailable, Write
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/", "/api/v1/health///"])
@@ -27,21 +28,45 @@ def _health(status: str) -> dict[str, dict[str, str]]:
     return {part: {"status": status} for part in ("database", "queue", "cache")}
 
 
-async def test_an_sdk_gets_the_health_response_of_the_contract(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+class Failing(DatabaseProxy):
+    """A database whose transactions fail."""
+
+    def __init__(self, db: Database, error: Exception) -> None:
+        super().__init__(db)
+        self._error = error
+
+    def read(self) -> AbstractAsyncContextManager[Read]:
+        raise self._error
+
+    @asynccontextmanager
+    async def write(self, **_: Any) -> AsyncIterator[Write]:
+        raise self._error
+        yield
+
+
+class Hanging(DatabaseProxy):
+    """A database whose write transactions never begin."""
+
+    @asynccontextmanager
+    async def write(self, **_: Any) -> AsyncIterator[Write]:
+        await asyncio.Event().wait()
+        raise AssertionError
+        yield
+
+
+async def test_an_sdk_gets_the_health_response_of_the_contract(lite: Api) -> None:
     """The SDKs for Kotlin, C# and Java raise an error if a success has a body where the contract has a 204."""
     headers = {"user-agent": "svix-libs/2.0.0/kotlin"}
 
-    with monkeypatch.context() as broken:
-        broken.setattr(type(lite.db), "write", _failing(Unavailable("gone")))
-        failing = await lite.client.get("/api/v1/health", headers=headers)
+    failing = await lite.over(Failing(lite.db, Unavailable("gone"))).client.get("/api/v1/health", headers=headers)
     sound = await lite.client.get("/api/v1/health", headers=headers)
 
     assert (204, b"") == (sound.status_code, sound.content)
     assert (500, _health("error")) == (failing.status_code, failing.json())
 
 
-async def test_health_reports_an_unavailable_database(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(lite.db), "write", _failing(Unavailable("gone")))
+async def test_health_reports_an_unavailable_database(lite: Api) -> None:
+    lite = lite.over(Failing(lite.db, Unavailable("gone")))
 
     response = await lite.client.get("/api/v1/health")
 
@@ -49,15 +74,10 @@ async def test_health_reports_an_unavailable_database(lite: Api, monkeypatch: py
     assert 204 == (await lite.client.get("/api/v1/health/ping")).status_code
 
 
-async def test_a_health_check_has_a_time_limit(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    @asynccontextmanager
-    async def hang() -> AsyncIterator[None]:
-        await asyncio.Event().wait()
-        yield
+async def test_a_health_check_has_a_time_limit(lite: Api) -> None:
+    lite = lite.tuned(ApiTuning(health_seconds=0.01)).over(Hanging(lite.db))
 
-    monkeypatch.setattr(type(lite.db), "write", lambda *_, **__: hang())
-
-    assert 500 == (await lite.tuned(ApiTuning(health_seconds=0.01)).client.get("/api/v1/health")).status_code
+    assert 500 == (await lite.client.get("/api/v1/health")).status_code
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health/ping", "/api/v1/health/ping/"])
@@ -144,13 +164,6 @@ async def test_any_origin_may_read_any_response(lite: Api, method: str, path: st
     assert "*" == response.headers["access-control-allow-origin"]
 
 
-def _failing(error: Exception) -> Callable[..., Any]:
-    def fail(*_: object, **__: object) -> Any:
-        raise error
-
-    return fail
-
-
 WAYS = [("GET", "/app"), ("POST", "/app"), ("GET", "/app/x"), ("POST", "/app/x/msg")]
 TROUBLES = [
     (Unavailable("gone"), 503, "unavailable"),
@@ -162,13 +175,13 @@ TROUBLES = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_internal_errors_are_reported_as_json(
-    lite: Api, monkeypatch: pytest.MonkeyPatch, way: tuple[str, str], trouble: tuple[Exception, int, str]
+    lite: Api, way: tuple[str, str], trouble: tuple[Exception, int, str]
 ) -> None:
     (method, path), (error, status, code) = way, trouble
-    for name in ("read", "write"):
-        monkeypatch.setattr(type(lite.db), name, _failing(error))
 
-    response = await lite.call(method, path, json={"name": "a", "eventType": "a", "payload": {}})
+    response = await lite.over(Failing(lite.db, error)).call(
+        method, path, json={"name": "a", "eventType": "a", "payload": {}}
+    )
 
     assert (status, code) == (response.status_code, response.json()["code"])
     assert "boom" not in response.text
