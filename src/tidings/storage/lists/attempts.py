@@ -14,7 +14,6 @@ from typing import Final
 from tidings.clock import DAY, HOUR
 from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, first_at, timestamp_of
 from tidings.model.attempt import Attempt, AttemptFilter
-from tidings.model.message import EVERY_MESSAGE
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Row
 from tidings.storage.lists import buckets, messages, pairs
@@ -24,7 +23,7 @@ from tidings.storage.tables.attempts import COLUMNS, attempt_of, codes_of, condi
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH
 from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
 
-LATEST_MS: Final = 92 * DAY
+_LATEST_MS: Final = 92 * DAY
 """The longest time from a message to its last attempt: payload retention, a day of deferral, and clock skew."""
 _OF_ENDPOINT: Final = "FROM attempt WHERE attempt.endpoint_id = :endpoint"
 _WITH_MESSAGE: Final = {
@@ -68,9 +67,9 @@ async def page(
     read: Read, app_id: AppId, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
     """Return a page of the attempts at an endpoint, ordered by id."""
-    outcomes, known = pairs.outcomes_of(filters), None
     if not filters.statuses:
         return []
+    outcomes, known = pairs.outcomes_of(filters), None
     if filters.message.is_empty and len(outcomes) > 1:  # an index has the order of the list
         return await page_from(read, f"{_OF_ENDPOINT}{conditions(filters)}", window, filters, endpoint=endpoint_id)
     groups = pairs.groups_of(app_id, filters.message)
@@ -92,7 +91,7 @@ async def page(
 def _of_messages(window: PageWindow) -> PageWindow:
     """Return the window of messages to which the attempts of a window can belong."""
     lowest = max(filter(None, (window.first, window.above)), default=None)
-    first = None if lowest is None else first_at(MESSAGE, timestamp_of(lowest) - LATEST_MS)
+    first = None if lowest is None else first_at(MESSAGE, timestamp_of(lowest) - _LATEST_MS)
     below = None if window.below is None else first_at(MESSAGE, timestamp_of(window.below) + HOUR)
     return replace(window, first=first, above=None, below=below)
 
@@ -160,8 +159,7 @@ async def _page_by_message(
 ) -> list[Attempt]:
     """Return a page of the attempts of messages at an endpoint."""
     source = f"{OF_MESSAGES[read.dialect]}{conditions(filters)}"
-    of_any = replace(filters, message=EVERY_MESSAGE)
-    return await page_from(read, source, window, of_any, is_row_expensive=True, endpoint=endpoint_id, msgs=msgs)
+    return await page_from(read, source, window, filters, is_row_expensive=True, endpoint=endpoint_id, msgs=msgs)
 
 
 async def count(read: Read, endpoint_id: EndpointId, window: PageWindow, filters: AttemptFilter, *, limit: int) -> int:
