@@ -237,7 +237,7 @@ async def test_filtered_attempts_are_the_same_by_every_search_method(api: Api) -
     expected = tried[::2][::-1]
 
     pages = []
-    for entries, rare_messages in [(512, 300), (512, 2), (1, 2)]:
+    for entries, rare_messages in [(128, 300), (128, 2), (1, 2)]:
         tuning = ListTuning(entries=entries, rare_messages=rare_messages)
         api.db.tuning = StorageTuning(lists=tuning)
         first = await api.read(path, event_types="a", limit=5)

@@ -245,9 +245,9 @@ def told(page: Page[Item], key: Callable[[Item], str]) -> tuple[list[str], str |
 
 TUNINGS = {
     "few": ListTuning(),
-    "many": ListTuning(entries=4, buckets=1, rare_messages=2, candidates=3),
-    "most": ListTuning(entries=2, buckets=1, rare_messages=2, candidates=0),
-    "known": ListTuning(entries=50, buckets=2, rare_messages=1, candidates=9),
+    "many": ListTuning(entries=1, buckets=1, rare_messages=2, candidates=3),
+    "most": ListTuning(entries=1, buckets=1, rare_messages=2, candidates=0),
+    "known": ListTuning(entries=12, buckets=2, rare_messages=1, candidates=9),
 }
 
 

@@ -8,7 +8,6 @@ buckets, because an outcome may be rare at an endpoint.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Final
 
 from tidings.clock import DAY, HOUR
@@ -102,7 +101,7 @@ async def _in_pairs(
     """Yield matching attempts in pairs of buckets, in the order of the list.
 
     An index finds the matching messages. If they are not few, a few attempts fill the page, so the query reads those of
-    one bucket after the other and checks the message of each.
+    the first bucket, then of some more, and checks the message of each.
     """
     if filters.message.is_empty:
         yield await _page_in_pairs(read, endpoint_id, batch, window, filters)
@@ -110,8 +109,8 @@ async def _in_pairs(
     of_messages = {pair[BUCKET_WIDTH:] for pair in batch}
     few = await messages.few_in(read, app_id, of_messages, _of_messages(window), filters.message)
     if few is None:
-        for _, some in groupby(batch, lambda pair: pair[:BUCKET_WIDTH]):
-            yield await _page_in_pairs(read, endpoint_id, list(some), window, filters)
+        async for some in buckets.batches(buckets.once(batch), 1):
+            yield await _page_in_pairs(read, endpoint_id, some, window, filters)
     elif few:
         around = buckets.around(ATTEMPT, batch, window)
         yield await _page_by_message(read, endpoint_id, few, around, filters)

@@ -91,27 +91,27 @@ async def stream(
     window and the groups are those of messages, or all of attempts: then the messages of a late attempt are in another
     bucket, so those pairs are not compared.
     """
-    rest = _Range.of(window)
+    rest, limit = _Range.of(window), read.tuning.lists.entries
     while True:
-        found, last = await _next(read, groups, endpoint, rest)
+        found, last = await _next(read, groups, endpoint, rest, limit)
         yield found
         if last is None:
             return
-        rest = rest.after(last)
+        rest, limit = rest.after(last), min(GROWTH * limit, GROWTH * GROWTH * read.tuning.lists.entries)
 
 
 async def few(read: Read, groups: Sequence[Group], window: PageWindow) -> list[str] | None:
     """Return all buckets, in list order, that may have rows with a value of each group; None if they are not few."""
-    found, last = await _next(read, groups, None, _Range.of(window))
+    found, last = await _next(read, groups, None, _Range.of(window), GROWTH * read.tuning.lists.entries)
     return found if last is None else None
 
 
 async def _next(
-    read: Read, groups: Sequence[Group], endpoint: Group | None, rest: _Range
+    read: Read, groups: Sequence[Group], endpoint: Group | None, rest: _Range, limit: int
 ) -> tuple[list[str], str | None]:
     """Return the entries of the next statement, and the entry up to which they are complete (None: all are)."""
     every = groups if endpoint is None else [endpoint, *groups]
-    parts = await _read_parts(read, every, rest, has_pairs=endpoint is not None)
+    parts = await _read_parts(read, every, rest, limit, has_pairs=endpoint is not None)
     chosen = parts[0] if endpoint is not None else _furthest(parts)
     entries = chosen.up_to_last()
     common = frozenset(each[:BUCKET_WIDTH] for each in entries)
@@ -122,9 +122,9 @@ async def _next(
     return sorted(found, reverse=rest.order is Order.DESCENDING), chosen.last
 
 
-async def _read_parts(read: Read, groups: Sequence[Group], rest: _Range, *, has_pairs: bool) -> list[_Part]:
+async def _read_parts(read: Read, groups: Sequence[Group], rest: _Range, limit: int, *, has_pairs: bool) -> list[_Part]:
     """Read the next entries of each group; with `has_pairs` the first one has pairs, the others have buckets."""
-    limit, names = read.tuning.lists.entries, [(group.owner, name) for group in groups for name in group.values]
+    names = [(group.owner, name) for group in groups for name in group.values]
     # After a part of the pairs of one bucket, the other groups are read from that bucket on.
     lows = [rest.low[:BUCKET_WIDTH] if has_pairs and owner != groups[0].owner else rest.low for owner, _ in names]
     rows = await read.rows(
