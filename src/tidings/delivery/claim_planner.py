@@ -72,10 +72,15 @@ class ClaimPlanner:
         """Return for how long to defer an endpoint; None if its queue requests the next claim."""
         if batch.reservation is not None and endpoint_id in batch.reservation.allocations:
             return batch.reservation.retry_in(endpoint_id)
-        if endpoint_id in self._too_large and batch.taken[endpoint_id]:
-            return self._tuning.claim_memory_seconds
-        is_deferred = batch.receivers[endpoint_id].limits or self._queues.capacity.is_reduced(endpoint_id)
-        return self._tuning.claim_defer_seconds if is_deferred else None
+        if self._has_timer(batch.receivers[endpoint_id]):
+            return self._tuning.claim_defer_seconds
+        return (
+            self._tuning.claim_memory_seconds if endpoint_id in self._too_large and batch.taken[endpoint_id] else None
+        )
+
+    def _has_timer(self, receiver: Receiver) -> bool:
+        """Return whether an endpoint is claimed for at a rate of its own, whatever memory is free."""
+        return bool(receiver.limits) or self._queues.capacity.is_reduced(receiver.id)
 
     def _choose_unlimited(self, batch: ClaimBatch, eligible: Sequence[Receiver]) -> int:
         """Choose rows of the endpoints without a limit; return their number."""
@@ -126,7 +131,7 @@ class ClaimPlanner:
                 self._too_large[endpoint_id] = batch.too_large[endpoint_id]
             elif endpoint_id not in (large & more) or allocated[endpoint_id] >= _FEW_ROWS:
                 self._stop_waiting(endpoint_id)
-            if endpoint_id in self._too_large:
+            if endpoint_id in self._too_large and not self._has_timer(batch.receivers[endpoint_id]):
                 self._waiters.add(endpoint_id, self._too_large[endpoint_id])
         self._waiters.check()
 
