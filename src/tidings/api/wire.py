@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api import samples
-from tidings.api.places import located
+from tidings.api.error_location import located
 from tidings.clock import parse_rfc3339, rfc3339
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, ErrorKind, Fault, invalid

@@ -4,7 +4,7 @@
 import pytest
 
 from api.kit import Api, Json, faults
-from tidings.api.places import located
+from tidings.api.error_location import located
 
 STRING = "Expected `str`, got `int`"
 

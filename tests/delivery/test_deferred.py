@@ -20,7 +20,7 @@ from tidings.storage.tables.deliveries import ManualSend
 SOON_MS = 300
 
 
-async def _put_off(path: Path, app: str, *, ms: int = SOON_MS, payload: bytes = b"{}") -> str:
+async def _defer(path: Path, app: str, *, ms: int = SOON_MS, payload: bytes = b"{}") -> str:
     extras = MessageExtras(deliver_at=SystemClock().now() + ms)
     draft = Draft("a.b", payload, None, None, DAY_MS, extras)
     return (await path.accept.accept(HotRequest(DEFAULT_ORG, app, None), draft)).id
@@ -32,7 +32,7 @@ async def test_a_deferred_delivery_delays_no_other(db: Database) -> None:
         await add_endpoint(db, app, door.url)
 
         async with running(db, delivering=terms()) as path:
-            await _put_off(path, app, ms=HOUR)
+            await _defer(path, app, ms=HOUR)
             now = (await path.send(app)).id
             await path.until("attempt", 1)
 
@@ -47,7 +47,7 @@ async def test_a_deferred_delivery_is_not_sent_before_its_time(db: Database) -> 
 
         async with running(db, delivering=terms()) as path:
             due_at = SystemClock().now() + SOON_MS
-            later = await _put_off(path, app)
+            later = await _defer(path, app)
             await path.until("attempt", 1)
             [(attempt_id,)] = await path.rows("SELECT id FROM attempt")
 
@@ -61,7 +61,7 @@ async def test_a_deferred_delivery_outlives_its_process(db: Database) -> None:
         await add_endpoint(db, app, door.url)
 
         async with running(db) as path:
-            later = await _put_off(path, app, ms=100)
+            later = await _defer(path, app, ms=100)
         async with running(db, delivering=terms()) as path:
             await path.until("attempt", 1)
 
