@@ -295,14 +295,14 @@ async def test_an_expired_lease_that_another_transaction_holds_causes_no_busy_lo
 async def _looks(path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> int:
     """Count how often the claimer queries the database in a while."""
     looks = 0
-    sound = deliveries.outlook
+    sound = deliveries.due_times
 
     async def counted(read: Read, now: int) -> deliveries.DueTimes:
         nonlocal looks
         looks += 1
         return await sound(read, now)
 
-    monkeypatch.setattr(deliveries, "outlook", counted)
+    monkeypatch.setattr(deliveries, "due_times", counted)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(path.until("message", 1), seconds)  # nothing ends this wait but its timeout
     return looks

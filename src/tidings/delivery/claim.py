@@ -110,7 +110,7 @@ class Claimer:
     async def _is_any_due(self) -> bool:
         """Return whether rows are due or leases have expired, and schedule the claim for later ones."""
         async with self._db.read() as read:
-            found = await deliveries.outlook(read, self._clock.now())
+            found = await deliveries.due_times(read, self._clock.now())
         if found.next_at is not None:
             self._schedule.due_at(found.next_at)
         return found.due
@@ -213,7 +213,7 @@ class Claimer:
             found = batch.discarded if payload is None else batch.deliveries
             found.append(_delivery(row, batch, batch.receivers[endpoint_id], payload or b""))
         if unsent:
-            await deliveries.hand_back(tx, unsent, 0)
+            await deliveries.return_unsent(tx, unsent, 0)
 
     def _fill(self, batch: ClaimBatch, backlogs: Backlogs) -> None:
         """Pass claimed deliveries to their destinations, and update the queues."""

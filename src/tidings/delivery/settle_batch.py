@@ -74,7 +74,7 @@ async def _end_undelivered(tx: Write, undelivered: Sequence[SendResult], now: in
         due.update(each.endpoint_id for each in failed)
     returned = [each.settled() for each in undelivered if each.attempt is None and not each.discarded]
     if returned:
-        await deliveries.hand_back(tx, returned, now)
+        await deliveries.return_unsent(tx, returned, now)
     discarded = [each.settled() for each in undelivered if each.discarded]
     if discarded:
         await deliveries.discard(tx, discarded)

@@ -119,9 +119,9 @@ class DeliveryStateMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
-    def hand_back(self, data: st.DataObject) -> None:
+    def return_unsent(self, data: st.DataObject) -> None:
         key, lease = self._settled(data)
-        self._write(lambda tx: deliveries.hand_back(tx, [SettledDelivery(*key, lease)], self.now))
+        self._write(lambda tx: deliveries.return_unsent(tx, [SettledDelivery(*key, lease)], self.now))
         if key in self.model:
             self._change(key, rules.returned(self.model[key], lease, self.now))
 

@@ -57,7 +57,7 @@ class DueTimes:
     next_at: int | None
 
 
-async def outlook(read: Read, now: int) -> DueTimes:
+async def due_times(read: Read, now: int) -> DueTimes:
     """Return when deliveries are due and leases expire, from three index probes."""
     row = await read.one(_NEXT, now=now)
     later = [timestamp for timestamp in (row["later"], row["expiry"]) if timestamp is not None]
@@ -222,7 +222,7 @@ _RETURN_LEASED: Final = _RETURN_SOME.replace("{condition}", "lease >= :first AND
 _DISCARD: Final = f"DELETE FROM delivery USING {_SENDS} WHERE {_IS_LEASED}"
 
 
-async def hand_back(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
+async def return_unsent(tx: Write, sends: Sequence[SettledDelivery], now: int) -> None:
     """Make leased rows that were not sent due again at their `next_at`, or now without one."""
     await tx.bulk(_RETURN, sorted((send.msg_id, send.endpoint_id, send.lease, send.next_at or now) for send in sends))
 
