@@ -266,6 +266,8 @@ CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_lease_expiry ON delivery (lease_until) WHERE lease IS NOT NULL;
 CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
+-- The numbers are side by side, so PostgreSQL does not pad them, and before the response, so SQLite reads them without
+-- the overflow pages of a long one.
 CREATE TABLE attempt (
     msg_id {text} NOT NULL,
     id {text} NOT NULL,
@@ -278,11 +280,6 @@ CREATE TABLE attempt (
     status SMALLINT NOT NULL,
     -- Which attempt of the retry schedule, from 1. Null for a manual send, which the schedule does not count.
     number SMALLINT DEFAULT 1,
-    -- 0 if there was no response.
-    response_status_code INTEGER NOT NULL,
-    -- The first 20,000 bytes of the response, or why there was none.
-    response {text} NOT NULL,
-    response_duration_ms INTEGER NOT NULL,
     -- 0 the first delivery or the retry schedule, 1 a manual send. The API uses the same codes.
     trigger_type SMALLINT NOT NULL,
     -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt
@@ -290,6 +287,11 @@ CREATE TABLE attempt (
     -- again. 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: it had one of these
     -- ends, and a manual send succeeded later.
     ended SMALLINT,
+    -- 0 if there was no response.
+    response_status_code INTEGER NOT NULL,
+    response_duration_ms INTEGER NOT NULL,
+    -- The first 20,000 bytes of the response, or why there was none.
+    response {text} NOT NULL,
     -- When the next attempt was scheduled, as of the end of this one. Null if none was.
     next_at BIGINT,
     -- The task that requested this attempt.
