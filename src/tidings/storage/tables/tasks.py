@@ -14,6 +14,7 @@ from tidings.model.page import PageWindow
 from tidings.model.stored import json_object
 from tidings.model.task import (
     ACTIVE,
+    ARGS_VERSION,
     ENDED,
     TRANSITIONS,
     WIRE_STATUS,
@@ -113,9 +114,10 @@ async def take_claim_lock(tx: Write) -> None:
 
 
 _ADD: Final = (
-    "INSERT INTO task (id, org_id, app_id, tenant, kind, args, state, wire_status, priority, fair_round, ready_at,"
-    " size, lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
-    " VALUES (:id, :org, :app, :tenant, :kind, :args, 'queued', 'running', :priority, :fair_round, 0, 0,"
+    "INSERT INTO task (id, org_id, app_id, tenant, kind, args, args_version, state, wire_status, priority, fair_round,"
+    " ready_at, size, lock_key, created_by, rate_limit, created_xid, created_at, updated_at)"
+    f" VALUES (:id, :org, :app, :tenant, :kind, :args, {ARGS_VERSION:d}, 'queued', 'running', :priority, :fair_round,"
+    " 0, 0,"
     f" :lock_key, :created_by, CAST(:rate_limit AS INTEGER), transaction_id(), :now, :now) RETURNING {COLUMNS}"
 )
 
@@ -228,18 +230,23 @@ class TaskFilters:
 
 
 def page_text(window: PageWindow, filters: TaskFilters, *, by_app: bool) -> str:
-    """Return the statement of a list. Each combination of filters has an index that ends with the id.
+    """Return the statement of a list. Each combination of status and kind has an index that ends with the id.
 
-    Status and kinds are constants, not parameters. For a parameter PostgreSQL assumes the average frequency, and for a
-    rare kind it would then scan all tasks. Double negation keeps SQLite on the list's index.
+    Without a status, the statement merges the pages of all statuses. Status and kinds are constants, not parameters:
+    for a parameter PostgreSQL assumes the average frequency, and for a rare kind it would then scan all tasks. Double
+    negation keeps SQLite on the list's index.
     """
     where = "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
-    if filters.status is not None:
-        where += f" AND wire_status = '{filters.status.value}'"
     if filters.kind is not None:
         where += f" AND kind = '{filters.kind}'" if filters.kind in filters.kinds else " AND kind = :kind"
     where += f" AND NOT (kind NOT IN ({_quoted(filters.kinds)})) AND {_HAS_KNOWN_STATE}"
-    return f"SELECT {COLUMNS} FROM task WHERE {where}{end_of(window, 'id')}"
+    statuses = WireStatus if filters.status is None else (filters.status,)
+    end = end_of(window, "id")
+    found = [f"SELECT {COLUMNS} FROM task WHERE {where} AND wire_status = '{each.value}'{end}" for each in statuses]
+    if len(found) == 1:
+        return found[0]
+    every = " UNION ALL ".join(f"SELECT * FROM ({text}) AS part" for text in found)
+    return f"SELECT * FROM ({every}) AS task WHERE TRUE{end}"
 
 
 async def page(read: Read, org_id: OrgId, app_id: AppId | None, window: PageWindow, filters: TaskFilters) -> list[Task]:

@@ -14,7 +14,7 @@ _OLD: Final = "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY
 _WITH_DELIVERIES: Final = "SELECT DISTINCT msg_id FROM delivery WHERE msg_id IN :ids"
 _COUNT_ATTEMPTS: Final = "SELECT count(*) AS n FROM attempt WHERE msg_id IN :ids"
 _COUNT_DELIVERIES: Final = "SELECT endpoint_id, count(*) AS n FROM delivery WHERE msg_id IN :ids GROUP BY endpoint_id"
-_TASKS: Final = "SELECT id FROM task WHERE org_id = :org ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+_TASKS: Final = "SELECT id FROM task WHERE org_id = :org LIMIT CAST(:limit AS BIGINT)"
 _ATTEMPTS: Final = "DELETE FROM attempt WHERE msg_id IN :ids"
 _DELIVERIES: Final = "DELETE FROM delivery WHERE msg_id IN :ids"
 _EVENT_IDS: Final = (
