@@ -445,3 +445,4 @@ CREATE TABLE node (
     -- The release that the node runs. Nodes of two releases share the database during a rolling upgrade.
     release TEXT NOT NULL
 );
+

@@ -163,6 +163,7 @@ class Server:
             self._encryption,
             settings.endpoints_per_application,
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
+            oldest_message=self._acceptor.oldest_message,
             heartbeat=self._heartbeat,
         )
         context = Context(

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import pytest
@@ -24,7 +25,8 @@ from tidings.model.attempt import AttemptFilter
 from tidings.model.endpoint import EndpointDraft
 from tidings.model.message import EVERY_MESSAGE, Draft
 from tidings.model.page import Cursor, Order
-from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.drivers.database import Database, Dialect, OneStatement
+from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.tables import settlement
 from tidings.storage.tables.settlement import AttemptRow
 
@@ -54,9 +56,15 @@ class World:
 async def world(db: Database) -> AsyncIterator[World]:
     clock = SystemClock()
     routing = RoutingCache(db)
-    services = Services(db, clock, Notifier(routing=routing.drop), Idempotency(db, clock))
-    app = await apps.get_or_create(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     acceptor = AcceptBatcher(db, clock, routing)
+    services = Services(
+        db,
+        clock,
+        Notifier(routing=routing.drop),
+        Idempotency(db, clock),
+        oldest_message=acceptor.oldest_message,
+    )
+    app = await apps.get_or_create(services, ORG, AppDraft(name="a", uid="a", throttle_rate=None, metadata={}))
     yield World(services, acceptor, app)
     await acceptor.close()
 
@@ -93,6 +101,41 @@ async def test_a_page_ends_before_an_open_write_until_it_has_ended(world: World)
 
     assert not isinstance(slow, Exception)
     assert [slow.id, quick] == await world.tail(first)
+
+
+class Delayed:
+    """A statement that begins only when it may."""
+
+    def __init__(self, inner: OneStatement) -> None:
+        self._inner = inner
+        self.generation = inner.generation
+        self.waits, self.may_begin = asyncio.Event(), asyncio.Event()
+
+    async def call(self, sql: str, *values: object) -> None:
+        self.waits.set()
+        await self.may_begin.wait()
+        await self._inner.call(sql, *values)
+
+
+async def test_a_page_ends_before_a_message_whose_statement_has_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = world.services.db
+    if not isinstance(db, PostgresDatabase):
+        pytest.skip("only PostgreSQL stores a message in one statement")
+    first = await world.accept()
+    async with db.statement() as inner:
+        delayed = Delayed(inner)
+        monkeypatch.setattr(db, "statement", lambda: nullcontext(delayed))
+        acceptor = AcceptBatcher(db, SystemClock(), RoutingCache(db))
+        following = replace(world, services=replace(world.services, oldest_message=acceptor.oldest_message))
+        slow = asyncio.create_task(acceptor.accept(HotRequest(ORG, world.app.id, None), DRAFT))
+        await delayed.waits.wait()
+        quick = await world.accept()
+
+        assert [] == await following.tail(first)
+        delayed.may_begin.set()
+        assert [(await slow).id, quick] == await following.tail(first)
 
 
 @pytest.mark.parametrize("prefix", [ids.MESSAGE, ids.ATTEMPT])

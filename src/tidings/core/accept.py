@@ -16,6 +16,7 @@ batch is halved until that message is alone.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from tidings.clock import Clock
@@ -33,7 +34,8 @@ from tidings.ids import OrgId
 from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.routing import Routing
 from tidings.observe import count, failure
-from tidings.storage.drivers.database import Busy, Database, StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Busy, Database, Declined, StorageError, Unavailable, Write
+from tidings.storage.drivers.store import Statements, statements
 
 _RETRY_SECONDS: Final = 0.01
 """How long a message that waits for a lock pauses between two tries."""
@@ -61,6 +63,8 @@ class AcceptBatcher:
         self._tuning = tuning
         self._queue = AcceptQueue(tuning)
         self._writer = BatchWriter(clock, routing, tuning)
+        self._statements = statements(db)
+        self._small_since: int | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._retrying: set[asyncio.Task[None]] = set()
 
@@ -168,15 +172,43 @@ class AcceptBatcher:
 
     async def _commit(self, batch: list[PendingMessage]) -> None:
         """Commit a batch; an empty batch takes the waiting messages once the transaction is open."""
+        if not batch and self._statements is not None and self._queue.is_small(self._tuning.accept_small):
+            with suppress(Declined):
+                await self._commit_small(self._statements, batch)
+                return
         with self.preparing() as prepared:
             async with self._db.write(lock_ms=self._tuning.accept_lock_ms) as tx:
                 batch += [] if batch else self._queue.take_batch()
                 stored = await self._writer.write(tx, batch, prepared)
                 point("accept.before_commit")
-            point("accept.after_commit")
-            for item in batch:
-                self._report(item, item.result)
-            _hand_over(stored, prepared)
+            self._finish(batch, stored, prepared)
+
+    async def _commit_small(self, statements: Statements, batch: list[PendingMessage]) -> None:
+        """Fill a batch with the waiting messages, and commit it in one statement; raise `Declined` if it is not plain.
+
+        Its ids are older than its transaction, so lists that are followed end before `oldest_message`.
+        """
+        try:
+            with self.preparing() as prepared:
+                async with statements() as statement:
+                    batch += self._queue.take_batch(self._tuning.accept_small)
+                    self._small_since = now = self._clock.now()
+                    point("accept.before_commit")
+                    stored = await self._writer.write_small(statement, batch, prepared, now)
+                self._finish(batch, stored, prepared)
+        finally:
+            self._small_since = None
+
+    def _finish(self, batch: Sequence[PendingMessage], stored: int, prepared: PreparedDeliveries) -> None:
+        """Report the results of a committed batch, and hand over its deliveries."""
+        point("accept.after_commit")
+        for item in batch:
+            self._report(item, item.result)
+        _hand_over(stored, prepared)
+
+    def oldest_message(self) -> int | None:
+        """Return the timestamp of the ids in a batch that is being committed in one statement, or None."""
+        return self._small_since
 
     async def _commit_later(self, batch: list[PendingMessage], error: StorageError) -> None:
         """Split a batch that waits for another transaction's lock, so that only the affected message keeps waiting.

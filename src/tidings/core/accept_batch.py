@@ -14,11 +14,12 @@ from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
 from tidings.errors import conflict, not_found
 from tidings.ids import MessageId
-from tidings.storage.drivers.database import Write
+from tidings.model.routing import Receiver
+from tidings.storage.drivers.database import Declined, OneStatement, Write
 from tidings.storage.tables import intake
 from tidings.storage.tables import routing as routings
 from tidings.storage.tables.bucket_index import BucketIndexCache
-from tidings.storage.tables.intake import DeliveryRow
+from tidings.storage.tables.intake import DeliveryRow, SmallBatch
 
 
 class BatchWriter:
@@ -28,6 +29,7 @@ class BatchWriter:
         self._clock = clock
         self._routing = routing
         self._chunk = tuning.accept_chunk
+        self._skew_ms = tuning.accept_small_skew_ms
         self._bucket_cache = BucketIndexCache()
 
     async def write(self, tx: Write, batch: Sequence[PendingMessage], prepared: PreparedDeliveries) -> int:
@@ -47,6 +49,31 @@ class BatchWriter:
         for item in items:
             item.result = item.message
         return len(items)
+
+    async def write_small(
+        self, statement: OneStatement, batch: Sequence[PendingMessage], prepared: PreparedDeliveries, now: int
+    ) -> int:
+        """Write a batch in one statement, and set the results; return the number of messages, which are all stored.
+
+        Raises `Declined` if the batch is not plain; then nothing is written.
+        """
+        versions: dict[str, int] = {item.routing.app_id: item.routing.version for item in batch}
+        if any(item.routing.version != versions[item.routing.app_id] for item in batch):
+            raise Declined("the routing of an application changed while its messages waited")
+        prepared.start()
+        _assign_ids(batch, now)
+        small = SmallBatch(
+            versions,
+            _claims(batch),
+            now + RETENTION_MS,
+            [item.message for item in batch],
+            [row for item in batch for row in prepared.rows(item.message, _receivers(item), now)],
+            now,
+        )
+        await intake.add_small(statement, small, cache=self._bucket_cache, skew_ms=self._skew_ms)
+        for item in batch:
+            item.result = item.message
+        return len(batch)
 
     async def _route(self, tx: Write, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
         """Compare the routing of a batch with the database, recompile changed applications, return routed messages."""
@@ -80,14 +107,17 @@ class BatchWriter:
         """
         due: list[DeliveryRow] = []
         for item in items:
-            draft = item.draft
-            due += prepared.rows(item.message, item.routing.match(draft.event_type, draft.channels), now)
+            due += prepared.rows(item.message, _receivers(item), now)
             while len(due) > self._chunk:
                 await intake.add_deliveries(tx, due[: self._chunk])
                 del due[: self._chunk]
                 await asyncio.sleep(0)
         if due:
             await intake.add_deliveries(tx, due)
+
+
+def _receivers(item: PendingMessage) -> Sequence[Receiver]:
+    return item.routing.match(item.draft.event_type, item.draft.channels)
 
 
 def _assign_ids(items: Sequence[PendingMessage], now: int) -> None:
@@ -101,9 +131,14 @@ def _assign_ids(items: Sequence[PendingMessage], now: int) -> None:
         item.message = item.draft.accepted(MessageId(new), routing.app_id, routing.org_id, now)
 
 
+def _claims(items: Sequence[PendingMessage]) -> dict[str, str]:
+    """Return the idempotency keys of messages, with the ids of the messages."""
+    return {key: item.message.id for item in items if (key := item.request.idempotency_key) is not None}
+
+
 async def _claim_keys(tx: Write, items: list[PendingMessage], now: int) -> list[PendingMessage]:
     """Claim idempotency keys; return the messages without a key or with a free one."""
-    claims = {key: item.message.id for item in items if (key := item.request.idempotency_key) is not None}
+    claims = _claims(items)
     held = await intake.claim_idempotency_keys(tx, claims, now=now, expires_at=now + RETENTION_MS)
     if not held:
         return items

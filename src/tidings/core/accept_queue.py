@@ -52,10 +52,16 @@ class AcceptQueue:
             self.by_key[idempotency_key] = item
         self._waiting.append(item)
 
-    def take_batch(self) -> list[PendingMessage]:
+    def is_small(self, deliveries: int) -> bool:
+        """Return whether all waiting messages have at most this many deliveries; one without any counts as one."""
+        if len(self._waiting) > deliveries:
+            return False
+        return sum([max(1, fan_out(each.routing, each.draft)) for each in self._waiting]) <= deliveries
+
+    def take_batch(self, limit: int | None = None) -> list[PendingMessage]:
         """Remove and return the first messages, up to the limits on messages and deliveries of a batch."""
         waiting = self._waiting
-        most = min(self._batch, len(waiting))
+        most = min(limit or self._batch, len(waiting))
         deliveries = taken = 0
         while taken < most and deliveries < self._fan_out:
             deliveries += fan_out(waiting[taken].routing, waiting[taken].draft)

@@ -79,6 +79,8 @@ class Services:
     """The most endpoints that an application may have."""
     oldest_attempt: Callable[[], int | None] = lambda: None
     """Returns the start of this process's oldest attempt that is not stored yet, or None."""
+    oldest_message: Callable[[], int | None] = lambda: None
+    """Returns the time of the oldest message whose id is older than its transaction, while it is stored, or None."""
     heartbeat: Heartbeat | None = None
     tuning: CoreTuning = CoreTuning()
 

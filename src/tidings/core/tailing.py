@@ -38,7 +38,7 @@ async def committed_window(
         return window
     now = services.now()
     below = new(prefix, now)
-    oldest = services.oldest_attempt() if is_attempt else None
+    oldest = services.oldest_attempt() if is_attempt else services.oldest_message()
     bounds = [] if oldest is None else [oldest]
     if not read.has_one_writer:
         bounds += await _upper_bounds(services, read, now, is_attempt=is_attempt)

@@ -14,6 +14,10 @@ class CoreTuning:
     """A batch with this many deliveries takes no further message, so that other writes need not wait for long."""
     accept_chunk: int = 2_000
     """The most deliveries that are written in one iteration of the event loop."""
+    accept_small: int = 40
+    """A batch with at most this many deliveries is written in one statement; for more, a transaction costs less."""
+    accept_small_skew_ms: int = 150
+    """How far its ids may be from the time of the server: with the clocks, less than a followed list lags."""
     accept_wait_seconds: float = 5.0
     """How long a message waits for a lock, or for an earlier request with its key: shorter than a client's timeout."""
     accept_lock_ms: int = 100

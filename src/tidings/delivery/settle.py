@@ -20,7 +20,8 @@ from tidings.delivery.tuning import DeliveryTuning
 from tidings.failpoint import point
 from tidings.model.delivery import Delivery
 from tidings.observe import count, failure
-from tidings.storage.drivers.database import Busy, Database, OutcomeUnknown, Unavailable
+from tidings.storage.drivers.database import Busy, Database, Declined, OutcomeUnknown, Unavailable
+from tidings.storage.drivers.store import Statements, statements
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 
@@ -41,6 +42,7 @@ class SettleBatcher:
         self._claims = claims
         self._tuning = tuning
         self._writer = SettleWriter(health)
+        self._statements = statements(db)
         self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._batch: list[SendResult] = []
@@ -133,6 +135,10 @@ class SettleBatcher:
 
         If the outcome of an earlier COMMIT is unknown, the batch is written only if that COMMIT failed.
         """
+        if not batch and self._statements is not None and len(self._waiting) <= self._tuning.settle_small:
+            batch += self._take_waiting()
+            if await self._commit_small(self._statements, batch):
+                return
         async with self._db.write(background=True, synced=False) as tx:
             now = self._clock.now()
             batch += [] if batch else self._take_waiting()
@@ -144,6 +150,22 @@ class SettleBatcher:
             point("settle.before_commit")
         point("settle.after_commit")
         self._report(batch, due, now)
+
+    async def _commit_small(self, statements: Statements, batch: list[SendResult]) -> bool:
+        """Write a batch in one statement; return False, with nothing written, if it is not plain."""
+        leases = self._writer.leases_of_plain(batch)
+        if leases is None:
+            return False
+        async with statements(background=True) as statement:
+            now = self._clock.now()
+            point("settle.before_commit")
+            try:
+                await self._writer.write_small(statement, batch, leases)
+            except Declined:
+                return False
+        point("settle.after_commit")
+        self._report(batch, set(), now)
+        return True
 
     def _report(self, batch: list[SendResult], due: set[str], now: int) -> None:
         """Count the attempts of a committed batch, and request claims for the deliveries that it left."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.delivery.outcome import SendResult
-from tidings.storage.drivers.database import Write
+from tidings.storage.drivers.database import OneStatement, Write
 from tidings.storage.tables import deliveries, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
 
@@ -34,6 +34,18 @@ class SettleWriter:
         if undelivered:
             due |= await _end_undelivered(tx, undelivered, now)
         return due
+
+    def leases_of_plain(self, batch: Sequence[SendResult]) -> list[int] | None:
+        """Return the leases of a plain batch: automatic sends that succeeded, without a health event. Else None."""
+        plain = [result.delivered and not result.delivery.manual for result in batch]
+        if not all(plain) or self._health_events(batch):
+            return None
+        return [result.delivery.lease for result in batch]
+
+    async def write_small(self, statement: OneStatement, batch: Sequence[SendResult], leases: Sequence[int]) -> None:
+        """Write a plain batch in one statement. Raises `Declined`, with nothing written, if a delivery has changed."""
+        attempts = [result.attempt for result in batch if result.attempt is not None]
+        await settlement.add_small(statement, attempts, leases, cache=self._bucket_cache)
 
     def _health_events(self, batch: Sequence[SendResult]) -> list[HealthEvent]:
         """Return the health events of a batch; a success counts only if it ends a failure record."""

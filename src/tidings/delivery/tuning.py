@@ -30,6 +30,8 @@ class DeliveryTuning:
     """The maximum number of sends that start in one loop iteration; they take a few milliseconds."""
     settle_batch: int = 500
     """The most results that one transaction settles."""
+    settle_small: int = 40
+    """A batch with at most this many results, all successful, is settled in one statement."""
     settle_few: int = 64
     """A batch with fewer results first waits for more: a transaction costs as much as a dozen messages."""
     settle_linger_seconds: float = 0.005

@@ -16,6 +16,7 @@ This interface maps the errors of the drivers, so callers see only these:
 - `OutcomeUnknown`: the connection was lost during COMMIT, so the transaction may or may not be committed.
 - `Busy`: a deadlock, a lock timeout or a statement timeout. The transaction is rolled back and may be retried.
 - `Duplicate`: a unique index refused a row.
+- `Declined`: a batch in one statement was not plain. Nothing is written; a transaction can write it.
 """
 
 import asyncio
@@ -74,6 +75,10 @@ class Busy(StorageError):
     """A deadlock, a lock timeout or a statement timeout. The transaction is rolled back; a retry may succeed."""
 
 
+class Declined(StorageError):
+    """A statement found that its batch is not plain, and wrote nothing: a transaction has to decide it."""
+
+
 class Duplicate(StorageError):
     """A unique index refused a row. The transaction is rolled back."""
 
@@ -103,6 +108,19 @@ class Read(Protocol):
 
     async def one(self, sql: Statement, **values: Value | Sequence[Value]) -> Row:
         """Return the first row of a query that always has one."""
+        ...
+
+
+class OneStatement(Protocol):
+    """A connection for one statement that is its own transaction: one round trip, whatever it writes."""
+
+    @property
+    def generation(self) -> int:
+        """The connection generation; see `Write`."""
+        ...
+
+    async def call(self, sql: str, *values: object) -> None:
+        """Run the statement. A lost connection is always `OutcomeUnknown`: there is no COMMIT to wait for."""
         ...
 
 

@@ -8,6 +8,7 @@ bytes. A line that starts with `--sqlite:` or `--postgresql:` applies to that da
 import hashlib
 import re
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -77,7 +78,19 @@ class Migration:
     def statements(self, dialect: Dialect) -> list[str]:
         """Return the statements for one kind of database, in order."""
         lines = [line for line in self.rendered(dialect).splitlines() if not line.lstrip().startswith("--")]
-        return [each.strip() for each in "\n".join(lines).split(";\n") if each.strip(" \n;")]
+        return [each.strip() for each in _split("\n".join(lines)) if each.strip(" \n;")]
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield statements. Each ends with a semicolon at the end of a line, outside of a function's `$$` … `$$`."""
+    statement = ""
+    for part in text.split(";\n"):
+        statement += part
+        if statement.count("$$") % 2:
+            statement += ";\n"
+            continue
+        yield statement
+        statement = ""
 
 
 def known() -> list[Migration]:

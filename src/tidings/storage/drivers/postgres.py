@@ -17,6 +17,7 @@ import asyncpg
 from tidings.dsn import Postgres
 from tidings.storage.drivers.database import (
     Busy,
+    Declined,
     Dialect,
     Duplicate,
     OutcomeUnknown,
@@ -33,6 +34,10 @@ from tidings.storage.drivers.tuning import StorageTuning
 from tidings.storage.drivers.writer_priority import ForegroundActivity
 
 _CLOSE_SECONDS: Final = 5.0
+_STATEMENT_SECONDS: Final = 5.0
+"""The driver cancels a statement that is its own transaction after this time; its outcome is then unknown."""
+DECLINED: Final = "TD001"
+"""The SQLSTATE of a function that leaves its batch to a transaction; see `migrations/`."""
 _DISTRUST_SECONDS: Final = 1.0
 """The minimum time between two replacements of all connections. Failures in between come from old connections."""
 # One round trip opens the transaction and sets its timeouts: a client that dies or hangs holds its locks for 5 s.
@@ -143,6 +148,30 @@ class PostgresWrite(PostgresRead):
     def committed(self) -> None:
         for call in self._after:
             call()
+
+
+class PostgresStatement:
+    """A connection for one statement that is its own transaction."""
+
+    __slots__ = ("_connection", "generation")
+
+    def __init__(self, connection: Any, generation: int) -> None:  # noqa: ANN401
+        self._connection = connection
+        self.generation = generation
+
+    async def call(self, sql: str, *values: object) -> None:
+        try:
+            await self._connection.execute(sql, *values, timeout=_STATEMENT_SECONDS)
+        except Exception as error:
+            raise _of_statement(error) from error
+
+
+def _of_statement(error: Exception) -> Exception:
+    """Map the error of a statement that commits by itself: without an answer, its outcome is unknown."""
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == DECLINED:
+        return Declined(str(error))
+    mapped = _mapped(error)
+    return OutcomeUnknown(str(mapped)) if isinstance(mapped, Unavailable) else mapped
 
 
 async def _keep(connection: asyncpg.Connection) -> None:
@@ -289,6 +318,14 @@ class PostgresDatabase:
                 raise
             await _commit(connection)
         tx.committed()
+
+    @asynccontextmanager
+    async def statement(self, *, background: bool = False) -> AsyncIterator[PostgresStatement]:
+        """Yield a connection for one statement that is its own transaction. Not behind PgBouncer."""
+        if not background:
+            self._foreground.note()
+        async with self._connection() as connection:
+            yield PostgresStatement(connection, self._generation.current())
 
     async def connection_limit(self) -> int | None:
         """Return `max_connections` without the reserved ones. None behind PgBouncer, which shares connections."""

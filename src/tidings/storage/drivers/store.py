@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Opens the database that a URL names: SQLite or PostgreSQL."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
 from tidings import dsn
 from tidings.observe import log
-from tidings.storage.drivers.database import Database, Unavailable
+from tidings.storage.drivers.database import Database, OneStatement, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.drivers.sqlite import SqliteDatabase
 from tidings.storage.drivers.tuning import StorageTuning
@@ -31,6 +34,17 @@ async def opened(
 def _warn(ignored: tuple[str, ...]) -> None:
     if ignored:
         log.warning("ignored parameters of the database URL: %s", ", ".join(ignored))
+
+
+Statements = Callable[..., AbstractAsyncContextManager[OneStatement]]
+
+
+def statements(db: Database) -> Statements | None:
+    """Return how to write a small batch in one round trip; None if transactions are as fast, or a pooler is between.
+
+    The driver needs two exchanges for a statement that PgBouncer may send to two sessions.
+    """
+    return db.statement if isinstance(db, PostgresDatabase) and db.keeps_sessions else None
 
 
 async def connection_limit(db: Database) -> int | None:

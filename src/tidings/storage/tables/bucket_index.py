@@ -101,14 +101,20 @@ async def add(
 ) -> None:
     """Write the entries of rows with these shapes, except for cached entries, and cache them after the commit."""
     cache = cache or BucketIndexCache()
-    cache.enter(tx.generation)
-    fresh = cache.missing_shapes(shapes)
-    if not fresh:
-        return
-    entries = cache.missing_entries({entry for shape in fresh for entry in entries_of(shape)})
+    entries, remember = missing(shapes, entries_of, cache, tx.generation)
     if entries:
-        await tx.bulk(_ADD, sorted(entries))
-    tx.after_commit(lambda: cache.add(fresh, entries, tx.generation))
+        await tx.bulk(_ADD, entries)
+    tx.after_commit(remember)
+
+
+def missing(
+    shapes: set[Shape], entries_of: Callable[[Shape], Iterator[Entry]], cache: BucketIndexCache, generation: int
+) -> tuple[list[Entry], Callable[[], None]]:
+    """Return the entries of rows that are not cached, in key order, and a call that caches them after the commit."""
+    cache.enter(generation)
+    fresh = cache.missing_shapes(shapes)
+    entries = cache.missing_entries({entry for shape in fresh for entry in entries_of(shape)}) if fresh else set()
+    return sorted(entries), lambda: cache.add(fresh, entries, generation)
 
 
 def channel_value(channel: str) -> str:

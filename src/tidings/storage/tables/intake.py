@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tidings.ids import AppId, MessageId, OrgId
 from tidings.model.message import AcceptedMessage, MessageExtras
-from tidings.storage.drivers.database import Read, Row, Sql, Table, Write
+from tidings.storage.drivers.database import OneStatement, Read, Row, Sql, Table, Value, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
@@ -199,6 +199,56 @@ _DELIVERY: Final = Table("delivery", DeliveryRow._fields)
 async def add_deliveries(tx: Write, rows: Sequence[DeliveryRow]) -> None:
     """Insert the deliveries of new messages."""
     await tx.add(_DELIVERY, rows)
+
+
+_ACCEPT: Final = "SELECT accept_batch({})".format(", ".join(f"${number}" for number in range(1, 32)))
+
+
+class SmallBatch(NamedTuple):
+    """A plain batch to accept in one statement. Timestamps are in milliseconds."""
+
+    versions: Mapping[str, int]
+    """The routing version of each application, with which the deliveries were made."""
+    claims: Mapping[str, str]
+    """The idempotency keys, each for a message."""
+    expires_at: int
+    """The expiry of the claims."""
+    messages: Sequence[AcceptedMessage]
+    deliveries: Sequence[DeliveryRow]
+    made_at: int
+    """The time of the message ids."""
+
+
+async def add_small(statement: OneStatement, batch: SmallBatch, *, cache: BucketIndexCache, skew_ms: int) -> None:
+    """Store a batch in one statement, if it is plain; raise `Declined` otherwise, and nothing is stored.
+
+    A batch is plain if the routing versions are current, every idempotency key and event id is new, and the statement
+    begins within `skew_ms` of `made_at` by the clock of the server: a list that is followed shows no message too late.
+    """
+    keys = sorted(batch.claims)
+    events = sorted((m.app_id, m.event_id, m.id) for m in batch.messages if m.event_id is not None)
+    shapes = {_shape(message) for message in batch.messages}
+    entries, remember = bucket_index.missing(shapes, _entries_of, cache, statement.generation)
+    await statement.call(
+        _ACCEPT,
+        list(batch.versions),
+        list(batch.versions.values()),
+        keys,
+        [batch.claims[key] for key in keys],
+        batch.expires_at,
+        batch.made_at,
+        skew_ms,
+        *columns(events, 3),
+        *columns(entries, 3),
+        *columns([MessageRow.of(message) for message in batch.messages], len(MessageRow._fields)),
+        *columns(batch.deliveries, len(DeliveryRow._fields)),
+    )
+    remember()
+
+
+def columns(rows: Sequence[Sequence[Value]], count: int) -> list[list[Value]]:
+    """Return the columns of rows as arrays, also if there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * count
 
 
 async def expire(tx: Write, *, now: int, limit: int) -> int:

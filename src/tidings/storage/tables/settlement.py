@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Delivery
-from tidings.storage.drivers.database import Sql, Table, Write
+from tidings.storage.drivers.database import OneStatement, Sql, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
+from tidings.storage.tables.intake import columns
 
 _SUCCESS: Final = 0
 _FAIL: Final = 2
@@ -147,6 +148,23 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
     )
     if made != of_message:
         yield endpoint_id, bucket_index.LATE, of_message + made
+
+
+_SETTLE: Final = "SELECT settle_batch({})".format(", ".join(f"${number}" for number in range(1, 20)))
+
+
+async def add_small(
+    statement: OneStatement, rows: Sequence[AttemptRow], leases: Sequence[int], *, cache: BucketIndexCache
+) -> None:
+    """Insert successful attempts and end their deliveries in one statement.
+
+    Raises `Declined`, and nothing is written, if a lease was lost or a manual send was requested meanwhile.
+    """
+    entries, remember = bucket_index.missing({_shape(row) for row in rows}, _entries_of, cache, statement.generation)
+    ordered = sorted(zip(rows, leases, strict=True), key=lambda each: each[0][:3])
+    attempts = columns([row for row, _ in ordered], len(AttemptRow._fields))
+    await statement.call(_SETTLE, [lease for _, lease in ordered], *attempts, *columns(entries, 3))
+    remember()
 
 
 async def is_recorded(tx: Write, row: AttemptRow) -> bool:
