@@ -102,7 +102,7 @@ async def test_a_lasting_failure_gets_a_row_when_it_disables_the_endpoint(setup:
     assert 2 == await setup.count()
 
 
-async def test_other_writes_add_no_row(setup: Setup) -> None:
+async def test_writes_that_keep_the_routing_add_no_row(setup: Setup) -> None:
     await setup.call("PATCH", description="edited", url="http://example.com/other")
     await setup.call("PATCH", "/headers", headers={"a": "b"})
     await setup.call("POST", "/secret/rotate", key="whsec_" + "A" * 32)
@@ -128,7 +128,7 @@ async def test_an_endpoint_keeps_its_newest_rows(setup: Setup) -> None:
     assert {} == found
 
 
-async def test_two_writes_in_one_millisecond_are_in_their_order(setup: Setup) -> None:
+async def test_two_writes_in_one_millisecond_keep_their_order(setup: Setup) -> None:
     async with setup.api.db.write() as tx:
         for name in ("first", "second"):
             await apps.touch(tx, AppId(setup.app), 5)

@@ -101,7 +101,7 @@ async def test_a_schema_is_stored_as_it_was_sent(lite: Api, schema: Any) -> None
 
 
 @pytest.mark.parametrize("schema", INVALID, ids=str)
-async def test_a_value_that_is_no_schema_is_refused_with_its_place(lite: Api, schema: Any) -> None:
+async def test_a_value_that_is_no_schema_is_refused_with_its_location(lite: Api, schema: Any) -> None:
     response = await _answer(lite, schema)
 
     assert 422 == response.status_code

@@ -31,7 +31,7 @@ def test_an_endpoint_with_fewer_rows_than_capacity_is_drained() -> None:
     ("live", "replays", "expected"),
     [(5, 0, Backlogs([], [], ["ep_1"])), (3, 2, Backlogs([], ["ep_1"], [])), (5, 1, Backlogs([], [], ["ep_1"]))],
 )
-def test_an_endpoint_that_fills_its_capacity_has_more(live: int, replays: int, expected: Backlogs) -> None:
+def test_an_endpoint_that_fills_its_capacity_may_have_more_rows(live: int, replays: int, expected: Backlogs) -> None:
     assert expected == batch({"ep_1": 5}, {"ep_1": live}, {"ep_1": replays}, due_live=["ep_1"]).backlogs()
 
 

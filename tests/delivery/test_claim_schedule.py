@@ -44,7 +44,7 @@ async def test_the_first_claim_is_immediate_and_the_next_one_is_not(clock: Manua
     assert not await is_due(schedule)
 
 
-async def test_the_earliest_known_time_counts(schedule: ClaimSchedule, clock: ManualClock) -> None:
+async def test_a_wait_ends_at_the_earliest_known_time(schedule: ClaimSchedule, clock: ManualClock) -> None:
     for seconds in (5, 3, 9):
         schedule.due_in(seconds)
 
@@ -68,7 +68,7 @@ async def test_a_wake_during_a_claim_causes_another_one(schedule: ClaimSchedule)
     assert await is_due(schedule)
 
 
-async def test_the_time_that_a_claim_finds_is_not_immediate(schedule: ClaimSchedule, clock: ManualClock) -> None:
+async def test_a_time_found_by_a_claim_causes_no_immediate_claim(schedule: ClaimSchedule, clock: ManualClock) -> None:
     schedule.begin()
     schedule.due_at(clock.now())
     schedule.end()
@@ -96,7 +96,7 @@ async def test_a_deferred_endpoint_is_claimed_for_at_its_time_and_does_not_wake_
     assert not schedule.is_deferred("ep_1")
 
 
-async def test_after_a_pause_the_claimer_looks_again(schedule: ClaimSchedule, clock: ManualClock) -> None:
+async def test_the_claimer_queries_again_after_a_pause(schedule: ClaimSchedule, clock: ManualClock) -> None:
     schedule.pause(1.0)
     assert not await is_due(schedule)
     clock.advance(SECOND)
@@ -110,7 +110,7 @@ async def test_a_closed_schedule_ends_the_wait(schedule: ClaimSchedule) -> None:
     assert not await waiting
 
 
-async def test_a_sleep_has_a_limit_in_case_that_the_clock_is_set(clock: ManualClock) -> None:
+async def test_a_wait_is_limited_in_case_the_clock_is_set(clock: ManualClock) -> None:
     schedule = ClaimSchedule(clock, DeliveryTuning(claim_max_sleep_seconds=0.01))
     schedule.begin()
     schedule.due_in(3_600.0)

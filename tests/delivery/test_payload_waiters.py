@@ -138,7 +138,7 @@ async def test_bytes_that_a_woken_endpoint_does_not_use_wake_the_next_one() -> N
 
 
 @pytest.mark.parametrize("fits", [1, 5])
-async def test_large_payloads_are_claimed_for_as_soon_as_memory_is_free(db: Database, fits: int) -> None:
+async def test_large_payloads_are_claimed_once_memory_is_free(db: Database, fits: int) -> None:
     """No timer helps: each deferral is longer than the test."""
     app = await add_app(db)
     async with Door() as door:

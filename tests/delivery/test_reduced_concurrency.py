@@ -20,14 +20,14 @@ def queue() -> EndpointQueue:
     return EndpointQueue(receiver("ep_1"), FULL)
 
 
-def test_the_last_of_several_unanswered_sends_reduces_it_once(queue: EndpointQueue) -> None:
+def test_the_last_of_several_unanswered_sends_reduces_concurrency_once(queue: EndpointQueue) -> None:
     rule = ReducedConcurrency(FULL, TUNING)
 
     assert [False, False, True, False, False] == [rule.count_unanswered(queue) for _ in range(5)]
     assert (True, 2, 5) == (queue.is_reduced, queue.concurrency, queue.unanswered)
 
 
-def test_one_answer_restores_it_and_the_count_starts_again(queue: EndpointQueue) -> None:
+def test_one_answer_restores_full_concurrency_and_restarts_the_count(queue: EndpointQueue) -> None:
     rule = ReducedConcurrency(FULL, TUNING)
     for _ in range(3):
         rule.count_unanswered(queue)
@@ -50,7 +50,7 @@ def test_reduced_concurrency_never_exceeds_the_full_one(queue: EndpointQueue) ->
     assert 1 == queue.concurrency
 
 
-async def test_reducing_returns_what_the_short_queue_does_not_hold() -> None:
+async def test_reducing_hands_back_deliveries_beyond_the_shorter_queue() -> None:
     world, to = World(concurrency=FULL, tuning=TUNING), receiver("ep_1")
     world.queues.enqueue([send(to, number, 0.0) for number in range(FULL + 9)])
     [queue] = world.queues.all()

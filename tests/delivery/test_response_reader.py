@@ -23,7 +23,7 @@ def reader() -> Iterator[ResponseReader]:
 @pytest.mark.parametrize(
     "response", [PLAIN, CHUNKED, FOLDED, b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n" + PLAIN]
 )
-def test_the_size_of_the_parts_does_not_matter(reader: ResponseReader, response: bytes, size: int) -> None:
+def test_a_response_is_read_in_parts_of_any_size(reader: ResponseReader, response: bytes, size: int) -> None:
     parts = [response[at : at + size] for at in range(0, len(response), size)]
 
     assert [False] * (len(parts) - 1) + [True] == [reader.feed(part) for part in parts]
@@ -33,7 +33,7 @@ def test_the_size_of_the_parts_does_not_matter(reader: ResponseReader, response:
     assert reader.is_reusable is not (response is FOLDED)
 
 
-def test_the_next_response_does_not_see_the_one_before(reader: ResponseReader) -> None:
+def test_a_response_is_independent_of_the_previous_one(reader: ResponseReader) -> None:
     reader.feed(PLAIN)
     reader.reset()
     assert (0, 0, False) == (reader.status, reader.received, reader.is_reusable)
@@ -49,7 +49,7 @@ def test_bytes_after_the_end_make_the_connection_unusable(reader: ResponseReader
     assert b"abc" == reader.reply(0.0, None).body
 
 
-def test_a_long_body_is_cut_off(reader: ResponseReader) -> None:
+def test_a_long_body_is_truncated(reader: ResponseReader) -> None:
     assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + b"x" * 11)
     assert not reader.is_reusable
     assert b"x" * 10 == reader.reply(0.0, None).body

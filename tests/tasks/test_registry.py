@@ -7,7 +7,7 @@ from tidings.tasks.declaration import Declaration
 from tidings.tasks.registry import DECLARED, KINDS, PUBLIC
 
 
-def test_the_declared_names_differ() -> None:
+def test_no_two_kinds_declare_the_same_name() -> None:
     for names in (
         [kind.name for kind in DECLARED],
         [kind.member for kind in PUBLIC],

@@ -45,14 +45,14 @@ def test_a_text_is_translated_for_each_database(text: str) -> None:
     assert (for_sqlite(text), for_postgres(text)[0]) == TEXTS[text]
 
 
-def test_a_pair_is_used_as_it_is_written() -> None:
+def test_a_pair_of_statements_is_used_as_written() -> None:
     pair = Sql(sqlite="SELECT :a", postgresql="SELECT CAST(:a AS text), :b, :a")
 
     assert for_sqlite(pair) == "SELECT :a"
     assert for_postgres(pair) == ("SELECT CAST($1 AS text), $2, $1", ("a", "b"))
 
 
-async def test_lists_are_rows(db: Database) -> None:
+async def test_a_list_is_translated_into_rows(db: Database) -> None:
     text = (
         "SELECT pair.name AS name, pair.n + 1 AS n FROM rows_of(:names, :numbers bigint) AS pair(name, n)"
         " WHERE pair.name IN :kept ORDER BY pair.n"
@@ -65,7 +65,7 @@ async def test_lists_are_rows(db: Database) -> None:
     assert none == []
 
 
-async def test_the_elements_of_a_json_array_are_rows(db: Database) -> None:
+async def test_the_elements_of_a_json_array_are_translated_into_rows(db: Database) -> None:
     text = (
         "WITH listed(items) AS (SELECT CAST(:json AS text))"
         " SELECT item.value AS value FROM listed CROSS JOIN items_of(listed.items) AS item"
