@@ -11,10 +11,12 @@ from msgspec import inspect as types
 from tidings.api.field_docs import Docs, prose
 from tidings.api.health import HealthStatus
 from tidings.model.page import Order
+from tidings.model.task_item import ItemOutcome
 
 Json = dict[str, Any]
 
 NAMES: Final[dict[type[Enum], str]] = {
+    ItemOutcome: "TaskItemOutcome",
     Order: "Ordering",
     HealthStatus: "ServiceHealthStatus",
 }

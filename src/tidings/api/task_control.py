@@ -2,7 +2,6 @@
 """Commands for background tasks, and extensions of the contract: waiting, following, listing items."""
 
 from collections.abc import Awaitable, Callable
-from enum import Enum
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -30,33 +29,12 @@ WAIT_MAX: Final = 60
 WAIT_DEFAULT: Final = 30
 
 
-class TaskItemOutcome(Enum):
-    """The outcome of one item of a task."""
-
-    REARMED = "rearmed"
-    """The message is scheduled to be sent again."""
-    DELIVERED = "delivered"
-    """The receiver accepted the message."""
-    FAILED = "failed"
-    """The message failed again."""
-    SKIPPED = "skipped"
-    """The item could not be done; `reason` says why."""
-    WITHDRAWN = "withdrawn"
-    """The task was canceled before the message was sent."""
-    CREATED = "created"
-    """The broadcast created a message."""
-    COUNTED = "counted"
-    """The attempts of the application are counted."""
-    AGGREGATED = "aggregated"
-    """The subscriptions of the application are listed."""
-
-
 class TaskItemOut(Out, kw_only=True):
     """One item of a task: a message that it sends, or an application or event type that it visits."""
 
     id: str
     """The id of the item within the task."""
-    outcome: TaskItemOutcome
+    outcome: ItemOutcome
     """The outcome of the item."""
     msg_id: str | None
     """The id of the message. Null for items that are not messages."""
@@ -103,7 +81,7 @@ class TaskWaitQuery(Query, kw_only=True):
 class TaskItemsQuery(Query, kw_only=True):
     """Filters and page of the items of a task."""
 
-    outcome: Annotated[TaskItemOutcome | None, one_of(TaskItemOutcome)] = None
+    outcome: Annotated[ItemOutcome | None, one_of(ItemOutcome)] = None
     """Only items with this outcome."""
     limit: PageLimit = LIMIT_DEFAULT
     iterator: Annotated[str | None, _KEY] = None
@@ -186,7 +164,7 @@ async def items(call: Call[TaskItemsQuery, Nothing]) -> Response:
         call.principal,
         _task_id(call),
         Cursor(query.order or Order.ASCENDING, query.limit, query.iterator),
-        outcome=None if query.outcome is None else ItemOutcome(query.outcome.value),
+        outcome=query.outcome,
     )
     return listing(found, _render_item)
 
@@ -221,7 +199,7 @@ def _render_item(item: task_items.StoredItem) -> TaskItemOut:
         msg_id = item.key.partition(".")[0]
     return TaskItemOut(
         id=item.key,
-        outcome=TaskItemOutcome(item.outcome.value),
+        outcome=item.outcome,
         msg_id=msg_id,
         endpoint_id=item.endpoint_id or item.key.partition(".")[2] or None,
         attempt_id=item.attempt_id,

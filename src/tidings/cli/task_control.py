@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`tidings tasks cancel|pause|resume|retry|items`: control a task, and list the outcomes of its items."""
 
-from enum import Enum
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -12,19 +11,7 @@ from rich.table import Table
 
 from tidings.cli.remote import Remote
 from tidings.cli.tasks import DEFAULT_URL, JsonOption, TaskIdArgument, TokenOption, UrlOption, print_task
-
-
-class RemoteItemOutcome(Enum):
-    """The outcome of an item of a task."""
-
-    REARMED = "rearmed"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    WITHDRAWN = "withdrawn"
-    CREATED = "created"
-    COUNTED = "counted"
-    AGGREGATED = "aggregated"
+from tidings.model.task_item import ItemOutcome
 
 
 class RemoteItem(msgspec.Struct, rename="camel"):
@@ -90,7 +77,7 @@ def _command(remote: Remote, task_id: str, name: str, *, as_json: bool) -> None:
 def items(  # noqa: PLR0913 - each is a flag
     task_id: TaskIdArgument,
     *,
-    outcome: Annotated[RemoteItemOutcome | None, typer.Option(help="List only items with this outcome.")] = None,
+    outcome: Annotated[ItemOutcome | None, typer.Option(help="List only items with this outcome.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=250, help="Maximum items on the page.")] = 50,
     iterator: Annotated[str | None, typer.Option(help="Iterator from the previous page.")] = None,
     url: UrlOption = DEFAULT_URL,

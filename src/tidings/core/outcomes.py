@@ -11,10 +11,10 @@ from tidings.core import operational
 from tidings.core.services import Services
 from tidings.model.stored import json_object
 from tidings.model.task import ACTIVE, State, Task
+from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import (
     LINK,
     LISTED_AT_MOST,
-    SKIPPED,
     SYSTEM,
     TRUNCATED,
     Effect,
@@ -56,7 +56,7 @@ def _result(task: Task, schema: TaskResult | None, items: ItemsByOutcome, limit:
 
 
 def _item(outcome: str, key: str, text: str) -> dict[str, Any]:
-    if outcome == SKIPPED:
+    if outcome == ItemOutcome.SKIPPED:
         return {"appId": key, "reason": text}
     return json_object(text)
 

@@ -19,8 +19,6 @@ LISTED_AT_MOST: Final = 1_000
 LISTED_IN_LISTS: Final = 100
 """The most items of one outcome in the result of each task in a list."""
 
-CREATED: Final = "created"
-SKIPPED: Final = "skipped"
 LINK: Final = "link"
 
 

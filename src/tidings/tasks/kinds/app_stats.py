@@ -27,6 +27,7 @@ from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
 from tidings.model import text
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
+from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
@@ -38,8 +39,6 @@ from tidings.tasks.applications import ApplicationCursor, ApplicationVisitor, re
 from tidings.tasks.command import CliCommand, CliParameter, Value
 from tidings.tasks.declaration import Declaration
 from tidings.tasks.key_ranges import after
-
-COUNTED: Final = "counted"
 
 Reference = Annotated[str, UID]
 _UNIQUE: Final = Meta(extra_json_schema={"uniqueItems": True})
@@ -190,7 +189,7 @@ class AppStats(ApplicationVisitor):
         return await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        items = [(task.id, app.id, COUNTED, _counted_item(app, count)) for app, count in batch.items]
+        items = [(task.id, app.id, ItemOutcome.COUNTED, _counted_item(app, count)) for app, count in batch.items]
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
@@ -236,7 +235,7 @@ KIND: Final = Declaration(
     place=3,
     args=StatsArgs,
     handler=AppStats,
-    result=TaskResult(lists=(("appStats", COUNTED),)),
+    result=TaskResult(lists=(("appStats", ItemOutcome.COUNTED),)),
     first_rate=1_000,
     route=Route(
         method="POST",

@@ -28,7 +28,8 @@ from tidings.errors import Fault
 from tidings.ids import AppId, MessageId
 from tidings.model.message import CHANNELS_MAX, RETENTION_DAYS, RETENTION_HOURS_MAX, AcceptedMessage, Draft
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
-from tidings.model.task_kind import CREATED, SKIPPED, Effect, TaskResult
+from tidings.model.task_item import ItemOutcome
+from tidings.model.task_kind import Effect, TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import broadcasts, intake, task_items, usage
@@ -159,8 +160,10 @@ class Broadcast(TaskHandler, ReadsAhead):
             await intake.add(tx, [each for each in drafted if each.id not in taken])
         await self._send(tx, task, args, created, now)
         failed = {app_id: _reason(app_id in existing) for app_id in app_ids if app_id not in created}
-        await task_items.add(tx, [(task.id, app, CREATED, _created_item(app, msg)) for app, msg in created.items()])
-        await task_items.add(tx, [(task.id, app, SKIPPED, reason) for app, reason in failed.items()])
+        await task_items.add(
+            tx, [(task.id, app, ItemOutcome.CREATED, _created_item(app, msg)) for app, msg in created.items()]
+        )
+        await task_items.add(tx, [(task.id, app, ItemOutcome.SKIPPED, reason) for app, reason in failed.items()])
         return ChunkResult(len(created), list(failed.items()))
 
     async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
@@ -206,7 +209,7 @@ KIND: Final = Declaration(
     place=4,
     args=BroadcastArgs,
     handler=Broadcast,
-    result=TaskResult(lists=(("messagesCreated", CREATED), ("messagesFailed", SKIPPED))),
+    result=TaskResult(lists=(("messagesCreated", ItemOutcome.CREATED), ("messagesFailed", ItemOutcome.SKIPPED))),
     effects=frozenset({Effect.CREATES}),
     first_rate=1_000,
     route=Route(

@@ -14,6 +14,7 @@ from tidings.api.started import StartedOut, start_task
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
+from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
@@ -22,8 +23,6 @@ from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks.applications import ApplicationVisitor, read_cursor
 from tidings.tasks.command import CliCommand
 from tidings.tasks.declaration import Declaration
-
-AGGREGATED: Final = "aggregated"
 
 
 class AggregateEventTypesOut(StartedOut, kw_only=True):
@@ -69,7 +68,10 @@ class EventTypeStats(ApplicationVisitor):
         return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
-        items = [(task.id, app_id, AGGREGATED, _aggregated_item(app_id, filters)) for app_id, filters in batch.items]
+        items = [
+            (task.id, app_id, ItemOutcome.AGGREGATED, _aggregated_item(app_id, filters))
+            for app_id, filters in batch.items
+        ]
         await task_items.add(tx, items)
         return ChunkResult(len(items))
 
@@ -92,7 +94,7 @@ KIND: Final = Declaration(
     place=6,
     args=EventTypeStatsArgs,
     handler=EventTypeStats,
-    result=TaskResult(lists=(("event_types", AGGREGATED),)),
+    result=TaskResult(lists=(("event_types", ItemOutcome.AGGREGATED),)),
     first_rate=5_000,
     route=Route(
         method="PUT",
