@@ -7,7 +7,7 @@ from typing import Any
 
 from tidings.clock import DAY
 from tidings.core import operational
-from tidings.ids import DEFAULT_ORG
+from tidings.ids import DEFAULT_ORG, timestamp_of
 from tidings.storage.drivers.database import Database
 
 NOW = 1_700_000_000_000
@@ -15,7 +15,7 @@ NOW = 1_700_000_000_000
 
 async def _events(db: Database) -> list[tuple[Any, ...]]:
     async with db.read() as read:
-        rows = await read.rows("SELECT org_id, type, payload, created_at FROM operational_event ORDER BY id")
+        rows = await read.rows("SELECT org_id, type, payload, id FROM operational_event ORDER BY id")
         return [tuple(row) for row in rows]
 
 
@@ -23,9 +23,9 @@ async def test_an_operational_event_is_stored_in_the_form_of_its_delivery(db: Da
     async with db.write() as tx:
         await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_CREATED, {"appId": "a", "appUid": None}, NOW)
 
-    [(org, kind, payload, at)] = await _events(db)
+    [(org, kind, payload, event_id)] = await _events(db)
 
-    assert (DEFAULT_ORG, "endpoint.created", NOW) == (org, kind, at)
+    assert (DEFAULT_ORG, "endpoint.created", NOW) == (org, kind, timestamp_of(event_id))
     assert payload == '{"data":{"appId":"a","appUid":null},"type":"endpoint.created"}'
     assert json.loads(payload)["type"] == kind
 
