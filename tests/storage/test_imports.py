@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tidings.storage import lists
+
 STORAGE = Path(__file__).resolve().parents[2] / "src/tidings/storage"
 BOTTOM_UP = ("drivers", "tables", "lists")
 
@@ -27,3 +29,11 @@ def test_a_package_imports_only_those_below_it(package: str) -> None:
     found = {path.name: imported(path) - allowed for path in (STORAGE / package).glob("*.py")}
 
     assert {} == {name: above for name, above in found.items() if above}
+
+
+def test_other_packages_use_the_four_functions_of_the_lists_only() -> None:
+    package = STORAGE.parent
+    others = [path for path in package.rglob("*.py") if not path.is_relative_to(STORAGE / "lists")]
+
+    assert [] == [path.name for path in others if "tidings.storage.lists" in path.read_text()]
+    assert 4 == len(lists.__all__)
