@@ -7,35 +7,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from tidings.storage.drivers.database import Read, Sql, Value, Write
+from tidings.storage.drivers.database import Read, Value, Write
 
-_EXISTING: Final = Sql(
-    sqlite="SELECT id FROM application WHERE id IN (SELECT value FROM json_each(:apps)) AND deleted_at IS NULL",
-    postgresql="SELECT id FROM application WHERE id = ANY(CAST(:apps AS text[])) AND deleted_at IS NULL",
-)
+_EXISTING: Final = "SELECT id FROM application WHERE id IN :apps AND deleted_at IS NULL"
 _RECEIVERS: Final = (
-    "SELECT id, app_id, event_types, channels FROM endpoint WHERE app_id {apps} AND deleted_at IS NULL"
+    "SELECT id, app_id, event_types, channels FROM endpoint WHERE app_id IN :apps AND deleted_at IS NULL"
     " AND disabled = 0 ORDER BY id"
 )
-_RECEIVERS_PAIR: Final = Sql(
-    sqlite=_RECEIVERS.replace("{apps}", "IN (SELECT value FROM json_each(:apps))"),
-    postgresql=_RECEIVERS.replace("{apps}", "= ANY(CAST(:apps AS text[]))"),
-)
 _COUNTS: Final = (
-    "SELECT app_id, count(*) AS n FROM endpoint WHERE app_id {apps} AND deleted_at IS NULL AND disabled = 0"
+    "SELECT app_id, count(*) AS n FROM endpoint WHERE app_id IN :apps AND deleted_at IS NULL AND disabled = 0"
     " GROUP BY app_id"
 )
-_COUNTS_PAIR: Final = Sql(
-    sqlite=_COUNTS.replace("{apps}", "IN (SELECT value FROM json_each(:apps))"),
-    postgresql=_COUNTS.replace("{apps}", "= ANY(CAST(:apps AS text[]))"),
-)
-_COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, due_at, task_id"
-_ADD: Final = Sql(
-    sqlite=f"INSERT INTO delivery ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
-    postgresql=(
-        f"INSERT INTO delivery ({_COLUMNS}) SELECT * FROM"
-        " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])"
-    ),
+_ADD: Final = (
+    "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, task_id) SELECT * FROM"
+    " given(msg text, endpoint text, app text, org text, due bigint, task text)"
 )
 
 
@@ -62,7 +47,7 @@ async def existing_apps(read: Read, app_ids: Sequence[str]) -> set[str]:
 
 async def enabled_endpoints(read: Read, app_ids: Sequence[str]) -> list[BroadcastEndpoint]:
     """Return the enabled endpoints of applications, ordered by id."""
-    rows = await read.rows(_RECEIVERS_PAIR, apps=app_ids)
+    rows = await read.rows(_RECEIVERS, apps=app_ids)
     return [
         BroadcastEndpoint(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows
     ]
@@ -70,7 +55,7 @@ async def enabled_endpoints(read: Read, app_ids: Sequence[str]) -> list[Broadcas
 
 async def count_enabled_endpoints(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
     """Return the number of enabled endpoints per application, without the applications that have none."""
-    return {row["app_id"]: row["n"] for row in await read.rows(_COUNTS_PAIR, apps=app_ids)}
+    return {row["app_id"]: row["n"] for row in await read.rows(_COUNTS, apps=app_ids)}
 
 
 @lru_cache(maxsize=512)

@@ -138,12 +138,9 @@ _OF_OWNER: Final = (
     "SELECT owner, name, bucket FROM bucket_index WHERE owner = :owner"
     " ORDER BY name, bucket LIMIT CAST(:limit AS BIGINT)"
 )
-_DELETE: Final = Sql(
-    sqlite="DELETE FROM bucket_index WHERE owner = ? AND name = ? AND bucket = ?",
-    postgresql=(
-        "DELETE FROM bucket_index USING unnest($1::text[], $2::text[], $3::text[]) AS doomed(o, n, b)"
-        " WHERE bucket_index.owner = doomed.o AND bucket_index.name = doomed.n AND bucket_index.bucket = doomed.b"
-    ),
+_DELETE: Final = (
+    "DELETE FROM bucket_index USING given(owner text, name text, bucket text) WHERE bucket_index.owner = given.owner"
+    " AND bucket_index.name = given.name AND bucket_index.bucket = given.bucket"
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.drivers.database import Read, Sql, Write
+from tidings.storage.drivers.database import Read, Write
 
 WHOLE: Final = 0
 
@@ -20,19 +20,13 @@ _PARTS: Final = "SELECT content FROM export WHERE id = :id AND part > 0 ORDER BY
 _DELETE_PARTS: Final = "DELETE FROM export WHERE id = :id AND part > 0"
 _WHOLE: Final = "SELECT content FROM export WHERE id = :id AND part = 0 AND expires_at > CAST(:now AS BIGINT)"
 _EXPIRED: Final = "SELECT DISTINCT id FROM export WHERE expires_at <= CAST(:now AS BIGINT) LIMIT CAST(:limit AS BIGINT)"
-_DELETE: Final = Sql(
-    sqlite="DELETE FROM export WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql="DELETE FROM export WHERE id = ANY(CAST(:ids AS text[]))",
-)
+_DELETE: Final = "DELETE FROM export WHERE id IN :ids"
 _NAMES: Final = (
     "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
 )
-_SIZES: Final = Sql(
-    *(
-        f"SELECT coalesce({length}(schemas), 0) AS size FROM event_type WHERE org_id = :org AND archived = 0"
-        " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
-        for length in ("length", "octet_length")
-    )
+_SIZES: Final = (
+    "SELECT coalesce(octet_length(schemas), 0) AS size FROM event_type WHERE org_id = :org AND archived = 0"
+    " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
 )
 _TYPES: Final = (
     "SELECT name, description, deprecated, group_name, schemas FROM event_type WHERE org_id = :org AND archived = 0"

@@ -61,6 +61,7 @@ class MessageRow(NamedTuple):
 _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
 """Cached because most messages have one of a few sets of channels."""
 _KEYS: Final = Sql(
+    # On SQLite a renewed row gets the highest rowid, because `expire` assumes that rowids follow expiry.
     sqlite="""
 INSERT INTO idempotency_record (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE
@@ -77,22 +78,13 @@ WHERE idempotency_record.expires_at <= ($4::bigint[])[1]
 """,
 )
 _HOLDER: Final = "SELECT msg_id FROM idempotency_record WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
-_HOLDERS: Final = Sql(
-    sqlite="SELECT key, msg_id FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
-    postgresql="SELECT key, msg_id FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
-)
-_EVENT_IDS: Final = Sql(
-    sqlite="INSERT INTO event_id (app_id, event_id, msg_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-    postgresql=(
-        "INSERT INTO event_id (app_id, event_id, msg_id)"
-        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING"
-    ),
+_HOLDERS: Final = "SELECT key, msg_id FROM idempotency_record WHERE key IN :keys"
+_EVENT_IDS: Final = (
+    "INSERT INTO event_id (app_id, event_id, msg_id) SELECT * FROM given(app text, event text, msg text)"
+    " ON CONFLICT DO NOTHING"
 )
 _EVENT_HOLDER: Final = "SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :event"
-_RELEASE: Final = Sql(
-    sqlite="DELETE FROM idempotency_record WHERE key IN (SELECT value FROM json_each(:keys))",
-    postgresql="DELETE FROM idempotency_record WHERE key = ANY(CAST(:keys AS text[]))",
-)
+_RELEASE: Final = "DELETE FROM idempotency_record WHERE key IN :keys"
 _PLAIN: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("event_id")])
 _USUAL: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("tags")])
 _WHOLE: Final = Table("message", MessageRow._fields)
@@ -256,12 +248,9 @@ async def expire(tx: Write, *, now: int, limit: int) -> int:
     return await tx.run(_EXPIRE, now=now, limit=limit)
 
 
-_STORED_COLUMNS: Final = (
-    "id, app_id, org_id, event_type, event_id, channels, tags, deliver_at, raw, expires_at, payload"
-)
-_STORED: Final = Sql(
-    sqlite=f"SELECT {_STORED_COLUMNS} FROM message WHERE id IN (SELECT value FROM json_each(:ids))",
-    postgresql=f"SELECT {_STORED_COLUMNS} FROM message WHERE id = ANY(CAST(:ids AS text[]))",
+_STORED: Final = (
+    "SELECT id, app_id, org_id, event_type, event_id, channels, tags, deliver_at, raw, expires_at, payload"
+    " FROM message WHERE id IN :ids"
 )
 _EXPIRED: Final = b'{"expired":true}'
 """Replaces a payload that was deleted."""
@@ -297,16 +286,9 @@ def _stored(row: Row) -> AcceptedMessage:
     )
 
 
-_PAYLOADS: Final = Sql(
-    sqlite=(
-        "SELECT id, length(payload) AS size, CASE WHEN length(payload) <= :most THEN payload END AS payload"
-        " FROM message WHERE id IN (SELECT value FROM json_each(:ids))"
-    ),
-    postgresql=(
-        "SELECT id, octet_length(payload) AS size,"
-        " CASE WHEN octet_length(payload) <= CAST(:most AS BIGINT) THEN payload END AS payload"
-        " FROM message WHERE id = ANY(CAST(:ids AS text[]))"
-    ),
+_PAYLOADS: Final = (
+    "SELECT id, length(payload) AS size, CASE WHEN length(payload) <= CAST(:most AS BIGINT) THEN payload END AS payload"
+    " FROM message WHERE id IN :ids"
 )
 
 

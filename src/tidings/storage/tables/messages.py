@@ -9,7 +9,7 @@ from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Message, MessageFilter
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql, Write
+from tidings.storage.drivers.database import Dialect, Read, Row, Write
 from tidings.storage.tables import message_filters, settlement
 from tidings.storage.tables.page_window import spread
 
@@ -80,30 +80,12 @@ async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -
 # -----------------------------------------------------------------------------------------------------------------
 # Deleting payloads
 
-_RESOLVED: Final = Sql(
-    sqlite=(
-        "SELECT id AS ref, id FROM message WHERE app_id = :app AND id IN (SELECT value FROM json_each(:refs))"
-        " UNION ALL SELECT event_id AS ref, msg_id AS id FROM event_id"
-        " WHERE app_id = :app AND event_id IN (SELECT value FROM json_each(:refs))"
-    ),
-    postgresql=(
-        "SELECT id AS ref, id FROM message WHERE app_id = :app AND id = ANY(CAST(:refs AS text[]))"
-        " UNION ALL SELECT event_id AS ref, msg_id AS id FROM event_id"
-        " WHERE app_id = :app AND event_id = ANY(CAST(:refs AS text[]))"
-    ),
+_RESOLVED: Final = (
+    "SELECT id AS ref, id FROM message WHERE app_id = :app AND id IN :refs"
+    " UNION ALL SELECT event_id AS ref, msg_id AS id FROM event_id WHERE app_id = :app AND event_id IN :refs"
 )
-_EXPUNGE: Final = Sql(
-    sqlite=(
-        "UPDATE message SET payload = NULL WHERE id IN (SELECT value FROM json_each(:ids)) AND payload IS NOT NULL"
-    ),
-    postgresql="UPDATE message SET payload = NULL WHERE id = ANY(CAST(:ids AS text[])) AND payload IS NOT NULL",
-)
-_DELETE_UNLEASED: Final = Sql(
-    sqlite="DELETE FROM delivery WHERE msg_id IN (SELECT value FROM json_each(:ids)) AND lease IS NULL"
-    " RETURNING msg_id, endpoint_id",
-    postgresql="DELETE FROM delivery WHERE msg_id = ANY(CAST(:ids AS text[])) AND lease IS NULL"
-    " RETURNING msg_id, endpoint_id",
-)
+_EXPUNGE: Final = "UPDATE message SET payload = NULL WHERE id IN :ids AND payload IS NOT NULL"
+_DELETE_UNLEASED: Final = "DELETE FROM delivery WHERE msg_id IN :ids AND lease IS NULL RETURNING msg_id, endpoint_id"
 
 
 async def resolve(read: Read, app_id: AppId, refs: Sequence[str]) -> dict[str, MessageId]:

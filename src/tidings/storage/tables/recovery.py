@@ -7,7 +7,7 @@ the endpoint; without statistics the planners might choose one of those and read
 
 from typing import Final
 
-from tidings.storage.drivers.database import Read, Sql, Write
+from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
 
 _SCAN: Final = scan_statement(f"""
@@ -36,12 +36,12 @@ async def scan(read: Read, endpoint_id: str, *, lower: str, first: str, end: str
     return await run_scan(read, _SCAN, endpoint=endpoint_id, lower=lower, first=first, end=end, limit=limit)
 
 
-_DISABLED: Final = (
+# The lock is shared with other tasks and excludes writes to the endpoint: no chunk adds deliveries once it is disabled.
+_LOCK_DISABLED: Final = (
     "SELECT endpoint.disabled FROM endpoint JOIN application ON application.id = endpoint.app_id"
     " WHERE endpoint.id = :endpoint AND endpoint.deleted_at IS NULL AND application.deleted_at IS NULL"
+    " FOR SHARE OF endpoint"
 )
-# The lock is shared with other tasks and excludes writes to the endpoint: no chunk adds deliveries once it is disabled.
-_LOCK_DISABLED: Final = Sql(sqlite=_DISABLED, postgresql=f"{_DISABLED} FOR SHARE OF endpoint")
 
 
 async def is_disabled(tx: Write, endpoint_id: str) -> bool | None:

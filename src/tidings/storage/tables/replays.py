@@ -15,7 +15,7 @@ from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
-from tidings.storage.drivers.database import Dialect, Duplicate, Read, Sql, Value, Write
+from tidings.storage.drivers.database import Duplicate, Read, Value, Write
 from tidings.storage.tables import message_filters
 from tidings.storage.tables.deliveries import ASK_CONFLICT
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
@@ -39,16 +39,7 @@ _MISSING: Final = (
     f" ELSE {ScanVerdict.NOTHING:d} END AS verdict"
     " FROM scanned AS message ORDER BY message.id"
 )
-_CHANNELS: Final = {
-    Dialect.SQLITE: (
-        " AND EXISTS (SELECT 1 FROM json_each(message.channels) AS channel"
-        " WHERE channel.value IN (SELECT value FROM json_each(:channels)))"
-    ),
-    Dialect.POSTGRESQL: (
-        " AND EXISTS (SELECT 1 FROM json_array_elements_text(CAST(message.channels AS json)) AS channel"
-        " WHERE channel = ANY(CAST(:channels AS text[])))"
-    ),
-}
+_CHANNELS: Final = " AND EXISTS (SELECT 1 FROM items_of(message.channels) AS channel WHERE channel.value IN :channels)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
     filters = MessageFilter(event_types=tuple(types or ()))
     conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(filters)
-    conditions += "" if channels is None else _CHANNELS[read.dialect]
+    conditions += "" if channels is None else _CHANNELS
     values = message_filters.values_of(filters) | {"channels": channels or []}
     return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
 
@@ -156,12 +147,9 @@ class ReplayTarget:
 
 _INTO: Final = (
     "INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, lane, due_at, manual, task_id)"
-    " SELECT requested.id, :endpoint, :app, :org, 1, CAST(:now AS BIGINT), 1, :task FROM {requested} WHERE {condition}"
+    " SELECT requested.id, :endpoint, :app, :org, 1, CAST(:now AS BIGINT), 1, :task"
+    " FROM rows_of(:msgs) AS requested(id) WHERE {condition}"
 )
-_REQUESTED: Final = {
-    Dialect.SQLITE: "(SELECT value AS id FROM json_each(:msgs)) AS requested",
-    Dialect.POSTGRESQL: "unnest(CAST(:msgs AS text[])) AS requested(id)",
-}
 _NO_ATTEMPT: Final = (
     "(SELECT 1 FROM attempt WHERE attempt.msg_id = requested.id AND attempt.endpoint_id || '' = :endpoint{more}"
     " LIMIT 1) IS NULL"
@@ -169,7 +157,7 @@ _NO_ATTEMPT: Final = (
 # One index lookup for each message. With `msg_id = ANY(…)` instead, a plan made while the table was small would filter
 # a scan, and compare every row with every id after the table has grown.
 _LOCK: Final = (
-    "SELECT requested.id FROM unnest(CAST(:msgs AS text[])) AS requested(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
+    "SELECT requested.id FROM rows_of(:msgs) AS requested(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
     " WHERE delivery.msg_id = requested.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
 # Plans are reused. A plan made while there were few deliveries would read all of them for every message. A plan made
@@ -196,7 +184,7 @@ class _Sending:
 
     fresh: str
     """Inserts deliveries for messages without one; skips messages with an attempt that excludes a send."""
-    any: Sql
+    any: str
     """Like `fresh`, for messages that may have a delivery; ON CONFLICT updates or keeps it."""
     look: str
     """Reads the deliveries of a chunk's range, and the attempts that exclude a send."""
@@ -205,15 +193,12 @@ class _Sending:
 
 
 def _sending(condition: str, conflict: str, excluding: str | None = None) -> _Sending:
-    sqlite, postgresql = (
-        _INTO.replace("{requested}", _REQUESTED[each]) for each in (Dialect.SQLITE, Dialect.POSTGRESQL)
-    )
-    fresh = postgresql.replace("{condition}", condition)
+    fresh = _INTO.replace("{condition}", condition)
     return _Sending(
         fresh,
-        Sql(f"{sqlite.replace('{condition}', condition)} {conflict}", f"{fresh} {conflict}"),
+        f"{fresh} {conflict}",
         _LOOK.replace("{more}", excluding or ""),
-        None if excluding is None else postgresql.replace("{condition}", "1 = 1"),
+        None if excluding is None else _INTO.replace("{condition}", "1 = 1"),
     )
 
 
@@ -262,7 +247,7 @@ async def _send(tx: Write, sending: _Sending, target: ReplayTarget, msg_ids: Seq
     if not msg_ids:
         return 0
     ordered = sorted(msg_ids)
-    if tx.dialect is Dialect.SQLITE:
+    if tx.has_one_writer:
         return await tx.run(sending.any, msgs=ordered, **target.values)
     await tx.run(_BY_KEY)
     found = await _look(tx, sending, target, ordered)

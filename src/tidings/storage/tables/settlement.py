@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Delivery
-from tidings.storage.drivers.database import OneStatement, Sql, Table, Write
+from tidings.storage.drivers.database import OneStatement, Table, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 from tidings.storage.tables.intake import columns
@@ -82,32 +82,19 @@ _DEFAULTS: Final = tuple(AttemptRow._field_defaults.values())
 _IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
 
 
-_PAIRS: Final = "unnest($1::text[], $2::text[]) AS t(m, e)"
 WITHOUT_SUCCESS: Final = "ended > 0"
 """The condition of the index `attempt_ended`: the attempts after which a delivery ended without a success."""
-_LATER: Final = f"UPDATE attempt SET ended = {DeliveryEnd.DELIVERED_LATER:d}"
-_DELIVERED_LATER: Final = Sql(
-    sqlite=f"{_LATER} WHERE msg_id = ? AND endpoint_id = ? AND {WITHOUT_SUCCESS}",
-    postgresql=f"{_LATER} FROM {_PAIRS} WHERE msg_id = t.m AND endpoint_id = t.e AND {WITHOUT_SUCCESS}",
+_DELIVERED_LATER: Final = (
+    f"UPDATE attempt SET ended = {DeliveryEnd.DELIVERED_LATER:d} FROM given(msg text, endpoint text)"
+    f" WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND {WITHOUT_SUCCESS}"
 )
-
-
-def _ended(end: DeliveryEnd) -> Sql:
-    """Return the statement that marks the last attempts of deliveries, if they failed."""
-    change = f"UPDATE attempt SET ended = {end:d}"
-    last = "status = 2 AND id = (SELECT max(id) FROM attempt AS other WHERE"
-    return Sql(
-        sqlite=(
-            f"{change} WHERE msg_id = ?1 AND endpoint_id = ?2 AND {last} other.msg_id = ?1 AND other.endpoint_id = ?2)"
-        ),
-        postgresql=(
-            f"{change} FROM {_PAIRS} WHERE msg_id = t.m AND endpoint_id = t.e"
-            f" AND {last} other.msg_id = t.m AND other.endpoint_id = t.e)"
-        ),
-    )
-
-
-_ENDED: Final = {end: _ended(end) for end in (DeliveryEnd.CANCELED, DeliveryEnd.DISCARDED)}
+# The last attempts of deliveries, if they failed.
+_END: Final = (
+    "UPDATE attempt SET ended = {end:d} FROM given(msg text, endpoint text)"
+    " WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND status = 2 AND id = (SELECT max(id)"
+    " FROM attempt AS other WHERE other.msg_id = given.msg AND other.endpoint_id = given.endpoint)"
+)
+_ENDED: Final = {end: _END.format(end=end) for end in (DeliveryEnd.CANCELED, DeliveryEnd.DISCARDED)}
 
 
 async def note_delivered(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.storage.drivers.database import Dialect, Read, Row, Sql
+from tidings.storage.drivers.database import Read, Row, Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +24,13 @@ _ALL: Final = (
     "SELECT id, uid FROM application WHERE org_id = :org AND id > :after AND id <= :last AND deleted_at IS NULL"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 )
-_IN: Final = {
-    Dialect.SQLITE: "IN (SELECT value FROM json_each(:{name}))",
-    Dialect.POSTGRESQL: "= ANY(CAST(:{name} AS text[]))",
-}
-
-
-def _both(text: str, **names: str) -> Sql:
-    """Build a statement for both databases; `{in_…}` becomes a membership test in a list parameter."""
-    return Sql(
-        *(
-            text.format(**{f"in_{key}": _IN[each].format(name=name) for key, name in names.items()})
-            for each in (Dialect.SQLITE, Dialect.POSTGRESQL)
-        )
-    )
-
-
-_SOME: Final = _both(
-    "SELECT id, uid FROM application WHERE id {in_ids} AND org_id = :org AND id > :after AND deleted_at IS NULL"
-    " ORDER BY id LIMIT CAST(:limit AS BIGINT)",
-    ids="ids",
+_SOME: Final = (
+    "SELECT id, uid FROM application WHERE id IN :ids AND org_id = :org AND id > :after AND deleted_at IS NULL"
+    " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 )
-_RESOLVED: Final = _both(
-    "SELECT id, uid FROM application WHERE org_id = :org AND id {in_refs} AND deleted_at IS NULL"
-    " UNION SELECT id, uid FROM application WHERE org_id = :org AND uid {in_refs} AND deleted_at IS NULL",
-    refs="refs",
+_RESOLVED: Final = (
+    "SELECT id, uid FROM application WHERE org_id = :org AND id IN :refs AND deleted_at IS NULL"
+    " UNION SELECT id, uid FROM application WHERE org_id = :org AND uid IN :refs AND deleted_at IS NULL"
 )
 
 
@@ -109,9 +91,7 @@ async def next_endpoint(read: Read, app_id: str, *, after: str) -> str | None:
 # -----------------------------------------------------------------------------------------------------------------
 # Subscriptions
 
-_FILTERS: Final = _both(
-    "SELECT DISTINCT app_id, event_types FROM endpoint WHERE app_id {in_apps} AND deleted_at IS NULL", apps="apps"
-)
+_FILTERS: Final = "SELECT DISTINCT app_id, event_types FROM endpoint WHERE app_id IN :apps AND deleted_at IS NULL"
 
 
 async def subscriptions(read: Read, app_ids: Sequence[str]) -> list[tuple[str, str | None]]:
