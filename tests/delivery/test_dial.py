@@ -175,7 +175,7 @@ def ready() -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_a_dial_canceled_at_any_loop_iteration_leaves_no_socket(ready: socket.socket, turns: int) -> None:
-    async with a_client(timeout_seconds=5.0) as client:
+    async with a_client() as client:
         for _ in range(5):
             asked = [send(client, url_of(ready)) for _ in range(20)]
             for _ in range(turns):
@@ -190,7 +190,7 @@ async def test_a_dial_canceled_at_any_loop_iteration_leaves_no_socket(ready: soc
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_a_client_closes_with_dials_in_flight_at_any_loop_iteration(ready: socket.socket, turns: int) -> None:
-    async with a_client(timeout_seconds=5.0) as client:
+    async with a_client() as client:
         for _ in range(100):
             send(client, url_of(ready))
         for _ in range(turns):

@@ -99,9 +99,8 @@ async def pause_briefly(_peer: Peer) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", KEPT)
-async def test_a_response_is_read_and_its_connection_kept(name: str, at_once: bool) -> None:  # noqa: FBT001
-    async with a_client(timeout_seconds=5.0) as client:
-        reply, receiver = await asked(client, KEPT[name], at_once=at_once)
+async def test_a_response_is_read_and_its_connection_kept(client: Client, name: str, at_once: bool) -> None:  # noqa: FBT001
+    reply, receiver = await asked(client, KEPT[name], at_once=at_once)
 
     assert reply == Reply(200, b"ok", reply.duration_ms)
     assert receiver.connections == 1
@@ -109,18 +108,16 @@ async def test_a_response_is_read_and_its_connection_kept(name: str, at_once: bo
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", CLOSED)
-async def test_a_response_is_read_and_its_connection_closed(name: str, at_once: bool) -> None:  # noqa: FBT001
-    async with a_client(timeout_seconds=5.0) as client:
-        reply, receiver = await asked(client, CLOSED[name], at_once=at_once)
+async def test_a_response_is_read_and_its_connection_closed(client: Client, name: str, at_once: bool) -> None:  # noqa: FBT001
+    reply, receiver = await asked(client, CLOSED[name], at_once=at_once)
 
     assert reply == Reply(200, b"ok", reply.duration_ms)
     assert receiver.connections == 2
 
 
 @pytest.mark.parametrize("name", TO_THE_END)
-async def test_a_response_is_read_to_the_end_of_its_connection(name: str) -> None:
-    async with a_client(timeout_seconds=5.0) as client:
-        reply, receiver = await asked(client, TO_THE_END[name], at_once=True, then=())
+async def test_a_response_is_read_to_the_end_of_its_connection(client: Client, name: str) -> None:
+    reply, receiver = await asked(client, TO_THE_END[name], at_once=True, then=())
 
     assert reply == Reply(200, b"ok", reply.duration_ms)
     assert receiver.connections == 2
@@ -128,9 +125,8 @@ async def test_a_response_is_read_to_the_end_of_its_connection(name: str) -> Non
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("name", BROKEN)
-async def test_an_unreadable_response_is_an_error_with_its_status(name: str, at_once: bool) -> None:  # noqa: FBT001
-    async with a_client(timeout_seconds=5.0) as client:
-        reply, receiver = await asked(client, BROKEN[name], at_once=at_once, then=(hang,))
+async def test_an_unreadable_response_is_an_error_with_its_status(client: Client, name: str, at_once: bool) -> None:  # noqa: FBT001
+    reply, receiver = await asked(client, BROKEN[name], at_once=at_once, then=(hang,))
 
     assert (reply.status, reply.body, reply.is_invalid) == (200, b"", True)
     assert reply.error is not None
@@ -139,24 +135,22 @@ async def test_an_unreadable_response_is_an_error_with_its_status(name: str, at_
 
 
 @pytest.mark.parametrize("head", [LENGTH, CHUNKED, LENGTH + CHUNKED])
-async def test_a_body_that_is_not_allowed_is_not_taken_for_the_next_response(head: bytes) -> None:
-    async with a_client(timeout_seconds=5.0) as client:
-        reply, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\n" + head + b"\r\n", at_once=True)
+async def test_a_body_that_is_not_allowed_is_not_taken_for_the_next_response(client: Client, head: bytes) -> None:
+    reply, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\n" + head + b"\r\n", at_once=True)
 
     assert reply == Reply(204, b"", reply.duration_ms)
     assert receiver.connections == 2
 
 
-async def test_a_204_without_a_content_length_keeps_the_connection() -> None:
-    async with a_client(timeout_seconds=5.0) as client:
-        _, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", at_once=True)
+async def test_a_204_without_a_content_length_keeps_the_connection(client: Client) -> None:
+    _, receiver = await asked(client, b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", at_once=True)
 
     assert receiver.connections == 1
 
 
 async def test_receiver_directives_are_read_from_an_amended_head() -> None:
     head = b"HTTP/1.1 503 No\r\nRetry-After:\r\n 7\r\nWebhook-Delivery: disable\r\n" + LENGTH + LENGTH + b"\r\nno"
-    async with Receiver(answer(head)) as receiver, a_client(timeout_seconds=5.0) as client:
+    async with Receiver(answer(head)) as receiver, a_client() as client:
         reply = await ask(client, receiver.url)
 
     assert (reply.status, reply.retry_after, reply.webhook_delivery) == (503, "7", "disable")
@@ -168,7 +162,7 @@ async def test_a_response_that_comes_before_the_request_is_read_is_taken(size: i
         await peer.reader.readuntil(b"\r\n\r\n")
 
     no = b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
-    async with Receiver([head, say(no), hang]) as receiver, a_client(timeout_seconds=5.0) as client:
+    async with Receiver([head, say(no), hang]) as receiver, a_client() as client:
         reply = await ask(client, receiver.url, body=b"x" * size)
 
     assert (reply.status, reply.body) == (413, b"no")
