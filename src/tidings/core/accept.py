@@ -117,7 +117,6 @@ class AcceptBatcher:
         Raises `AppError` if the application does not exist. The sink receives the deliveries after the commit; a
         retried transaction prepares them again.
         """
-        prepared.release()
         routing = await self._routing_of(org_id, app_ref, tx)
         request, offered_at = HotRequest(org_id, app_ref, None), self._clock.monotonic()
         items = [PendingMessage(request, draft, routing, _no_callback, offered_at) for draft in drafts]
