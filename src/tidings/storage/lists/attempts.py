@@ -37,12 +37,12 @@ _WITH_MESSAGE: Final = {
 # One probe per message: the primary key keeps the attempts of a message at one endpoint together.
 OF_MESSAGES: Final = {
     Dialect.SQLITE: (
-        "FROM json_each(:msgs) AS given CROSS JOIN attempt"
-        " WHERE attempt.msg_id = given.value AND attempt.endpoint_id = :endpoint"
+        "FROM json_each(:msgs) AS asked CROSS JOIN attempt"
+        " WHERE attempt.msg_id = asked.value AND attempt.endpoint_id = :endpoint"
     ),
     Dialect.POSTGRESQL: (
-        f"FROM {spread('msgs')} AS given(id) CROSS JOIN LATERAL (SELECT * FROM attempt AS a"
-        f" WHERE a.msg_id = given.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
+        f"FROM {spread('msgs')} AS asked(id) CROSS JOIN LATERAL (SELECT * FROM attempt AS a"
+        f" WHERE a.msg_id = asked.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
     ),
 }
 # Each part is one bucket of attempts. On PostgreSQL the bucket of the messages also selects the partition.
@@ -50,8 +50,8 @@ _IN_PARTS: Final = {
     Dialect.SQLITE: (
         f"SELECT {COLUMNS} FROM {pairs.PARTS[Dialect.SQLITE]} CROSS JOIN json_each((SELECT json_group_array(found)"
         f" FROM (SELECT attempt.rowid AS found {{source}}{{conditions}}{pairs.IN_PART[Dialect.SQLITE]}"
-        " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS given CROSS JOIN attempt"
-        " WHERE attempt.rowid = given.value"
+        " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS asked CROSS JOIN attempt"
+        " WHERE attempt.rowid = asked.value"
     ),
     Dialect.POSTGRESQL: (
         f"SELECT {COLUMNS} FROM {pairs.PARTS[Dialect.POSTGRESQL]}"

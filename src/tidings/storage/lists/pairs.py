@@ -38,15 +38,15 @@ def groups_of(app_id: AppId, filters: MessageFilter) -> list[Group]:
 
 _LATE: Final = Sql(
     sqlite=(
-        "SELECT bucket_index.bucket FROM json_each(:buckets) AS given CROSS JOIN bucket_index"
+        "SELECT bucket_index.bucket FROM json_each(:buckets) AS asked CROSS JOIN bucket_index"
         f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}'"
-        f" AND bucket_index.bucket >= given.value AND bucket_index.bucket <= given.value || '{END}'"
+        f" AND bucket_index.bucket >= asked.value AND bucket_index.bucket <= asked.value || '{END}'"
     ),
     postgresql=(
-        "SELECT late.bucket FROM unnest(CAST(:buckets AS text[])) AS given(bucket)"
+        "SELECT late.bucket FROM unnest(CAST(:buckets AS text[])) AS asked(bucket)"
         " CROSS JOIN LATERAL (SELECT bucket_index.bucket FROM bucket_index"
         f" WHERE bucket_index.owner = :owner AND bucket_index.name = '{LATE}'"
-        f" AND bucket_index.bucket >= given.bucket AND bucket_index.bucket <= given.bucket || '{END}' OFFSET 0) AS late"
+        f" AND bucket_index.bucket >= asked.bucket AND bucket_index.bucket <= asked.bucket || '{END}' OFFSET 0) AS late"
     ),
 )
 

@@ -14,7 +14,7 @@ from tidings.model.attempt import BLOCKED_TEXT, DeliveryEnd, MessageAttemptTrigg
 from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
 from tidings.model.message import RETENTION_MS, Message
 from tidings.model.task_item import ItemOutcome
-from tidings.storage.drivers.database import Read, Row, Sql
+from tidings.storage.drivers.database import Read, Row
 from tidings.storage.tables.task_outcomes import key_of
 
 TASKS_MAX: Final = 100
@@ -40,18 +40,9 @@ _CANCELED: Final = (
     "SELECT id, args FROM task WHERE app_id = :app AND wire_status = 'failed' AND id >= :since AND state = 'cancelled'"
     f" ORDER BY id DESC LIMIT {TASKS_MAX:d}"
 )
-_CANCELED_ITEMS: Final = Sql(
-    sqlite=(
-        "SELECT task_item.task_id, given.key AS place FROM json_each(:tasks) AS given CROSS JOIN task_item"
-        " WHERE task_item.task_id = given.value AND task_item.key = json_extract(:keys, '$[' || given.key || ']')"
-        " AND task_item.outcome = :outcome"
-    ),
-    postgresql=(
-        "SELECT task_item.task_id, given.place - 1 AS place"
-        " FROM unnest(CAST(:tasks AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS given(task, key, place)"
-        " JOIN task_item ON task_item.task_id = given.task AND task_item.key = given.key"
-        " WHERE task_item.outcome = :outcome"
-    ),
+_CANCELED_ITEMS: Final = (
+    "SELECT task_item.task_id, task_item.key FROM rows_of(:tasks, :keys) AS asked(task, key) CROSS JOIN task_item"
+    " WHERE task_item.task_id = asked.task AND task_item.key = asked.key AND task_item.outcome = :outcome"
 )
 
 
@@ -99,18 +90,22 @@ async def canceled(
     `since` has a timestamp for each endpoint; tasks that were created before it do not count.
     """
     rows = await read.rows(_CANCELED, app=app_id, since=first_at(TASK, min(since.values())))
-    asked = [(TaskId(row["id"]), EndpointId(json.loads(row["args"]).get("endpoint_id", ""))) for row in rows]
-    asked = [(task, each) for task, each in asked if each in since and timestamp_of(task) >= since[each]]
-    if not asked:
+    tasks = [(TaskId(row["id"]), EndpointId(json.loads(row["args"]).get("endpoint_id", ""))) for row in rows]
+    keys = {
+        (task, key_of(msg_id, each)): each
+        for task, each in tasks
+        if each in since and timestamp_of(task) >= since[each]
+    }
+    if not keys:
         return {}
     found = await read.rows(
         _CANCELED_ITEMS,
-        tasks=[task for task, _ in asked],
-        keys=[key_of(msg_id, each) for _, each in asked],
+        tasks=[task for task, _ in keys],
+        keys=[key for _, key in keys],
         outcome=ItemOutcome.WITHDRAWN.value,
     )
-    places = sorted((int(row["place"]) for row in found), reverse=True)
-    return {asked[place][1]: asked[place][0] for place in places}
+    items = {(TaskId(row["task_id"]), str(row["key"])) for row in found}
+    return {each: task for (task, key), each in reversed(keys.items()) if (task, key) in items}  # the newest one wins
 
 
 def _outstanding(row: Row) -> OutstandingDelivery:
