@@ -11,11 +11,11 @@ SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.
 	tests/model/test_throttle.py tests/storage/tables/test_delivery_state_machine.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve quick test check chaos bench bench-tasks voice lock clean
+.PHONY: help demo serve quick test check chaos bench bench-beside bench-tasks voice lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "  ARGS=... is passed on, for example: make serve ARGS=--help"
 
 demo: $(VENV)/.demo  ## show webhooks, an outage and a recovery
@@ -46,6 +46,9 @@ chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests th
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
+
+bench-beside: $(VENV)/.dev $(VENV)/.postgres  ## measure beside a running server of the same API; ARGS=--help
+	@PYTHONPATH=scripts $(BIN)/python -m bench.beside $(ARGS)
 
 bench-tasks: $(VENV)/.dev $(VENV)/.postgres  ## measure background tasks; ARGS="--scale 0.1" for a tenth
 	@PYTHONPATH=scripts $(BIN)/python -m bench_tasks $(ARGS)

@@ -216,6 +216,31 @@ def steady(folder: Path, database: Measured, shape: Shape) -> Figures:
     return {"calibration": calibration, "rate": shape.rate or STEADY_RATE, **told}
 
 
+def sustained(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure saturation in `count` parts on one database that grows; return the last part, and how it differs.
+
+    The first part follows the warm-up. Short measurements do not show what autovacuum, checkpoints and growing indexes
+    cost.
+    """
+    calibration = machine.calibration_ms()
+    with Sink(folder, shape.endpoints) as sink, running(folder, database, workers=str(shape.workers)) as service:
+        run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
+        first = last = run.drive(service, 0)
+        for _ in range(shape.count - 1):
+            last = run.drive(service, 0, warm_up=0)
+        service.stop()
+        run.check()
+    cpu = [part["app_ms"] + part["database_ms"] for part in (first, last)]
+    return {
+        "calibration": calibration,
+        **last,
+        **{f"first_{name}": value for name, value in first.items()},
+        "cpu_times": cpu[1] / cpu[0],
+        "wait_times": last["accept99"] / first["accept99"],
+        "messages": run.accepted,
+    }
+
+
 def posting(service: Service, ports: Sequence[int], batch: int = 1) -> str:
     """Create an application with an endpoint at each port; return the path that accepts its messages."""
     app, _ = with_endpoints(service, ports)
