@@ -90,7 +90,7 @@ class Setup:
         task = (await self.api.made(path, {"since": since}))["id"]
         again = deliveries.ManualSend(self.msg, self.endpoint, self.app, ORG, Lane.REPLAY, Mode.ALWAYS, task)
         async with self.api.db.write() as tx:
-            await deliveries.send_again(tx, [again], self.api.clock.now())
+            await deliveries.schedule_manual_sends(tx, [again], self.api.clock.now())
         assert 200 == (await self.api.post(f"/background-task/{task}/cancel")).status_code
 
     async def listed(self, **params: Any) -> Json:

@@ -204,7 +204,7 @@ async def test_data_stored_before_the_main_secret_is_encrypted(api: Api) -> None
     assert [5, 0] == [await encrypt_stored_secrets(api.db, encryption, tuning) for _ in range(2)]
 
     async with api.db.read() as read:
-        found = await endpoints.at_rest(read, after="", limit=10)
+        found = await endpoints.stored_keys(read, after="", limit=10)
     assert 5 == len(found)
     for each in found:
         assert each.headers is None
@@ -223,7 +223,7 @@ async def test_data_stored_before_the_main_secret_is_encrypted(api: Api) -> None
 async def test_encryption_does_not_undo_a_concurrent_change(api: Api) -> None:
     path = await _made(api, headers={"x-mine": "1"})
     async with api.db.read() as read:
-        [seen] = await endpoints.at_rest(read, after="", limit=1)
+        [seen] = await endpoints.stored_keys(read, after="", limit=1)
     await _write(api, "PUT", path, {"headers": {"x-mine": "2"}})
     await api.post(f"{path.removesuffix('/headers')}/secret/rotate", json={})
 

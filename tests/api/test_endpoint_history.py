@@ -118,7 +118,7 @@ async def test_an_endpoint_keeps_its_newest_rows(setup: Setup) -> None:
 
     async with setup.api.db.write() as tx:
         for number in range(ROWS_MAX + 10):
-            await apps.touch(tx, AppId(setup.app), number)
+            await apps.advance_routing_version(tx, AppId(setup.app), number)
             await tx.run("UPDATE endpoint SET channels = :names", names=json.dumps([str(number)]))
             await endpoint_history.record(tx, setup.endpoint, number)
         rows = await tx.rows(f"{EVERY} WHERE endpoint_id = :id ORDER BY routing_version", id=setup.endpoint)
@@ -131,7 +131,7 @@ async def test_an_endpoint_keeps_its_newest_rows(setup: Setup) -> None:
 async def test_two_writes_in_one_millisecond_keep_their_order(setup: Setup) -> None:
     async with setup.api.db.write() as tx:
         for name in ("first", "second"):
-            await apps.touch(tx, AppId(setup.app), 5)
+            await apps.advance_routing_version(tx, AppId(setup.app), 5)
             await tx.run("UPDATE endpoint SET channels = :names", names=json.dumps([name]))
             await endpoint_history.record(tx, setup.endpoint, 5)
         [found] = (await endpoint_history.in_force(tx, [setup.endpoint], 6)).values()

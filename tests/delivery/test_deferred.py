@@ -85,7 +85,9 @@ async def test_a_failure_is_final_until_a_manual_resend(db: Database) -> None:
             door.status = 200
             now = SystemClock().now()
             async with db.write() as tx:
-                await deliveries.send_again(tx, [ManualSend(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now)
+                await deliveries.schedule_manual_sends(
+                    tx, [ManualSend(msg_id, endpoint, app, DEFAULT_ORG, 0, 2, None)], now
+                )
             assert path.delivery is not None
             path.delivery.sink.notify_backlog([endpoint])
             await path.until("attempt", 2)

@@ -193,7 +193,7 @@ async def test_manual_failures_do_not_count_and_a_manual_success_does(db: Databa
 async def again(path: Path, msg_id: str, endpoint: str, app: str, *, task: str | None = None) -> None:
     async with path.db.write() as tx:
         ask = ManualSend(msg_id, endpoint, app, "org_x", 1, Mode.ALWAYS, task)
-        await deliveries.send_again(tx, [ask], SystemClock().now())
+        await deliveries.schedule_manual_sends(tx, [ask], SystemClock().now())
     assert path.delivery is not None
     path.delivery.sink.notify_backlog([endpoint])
 

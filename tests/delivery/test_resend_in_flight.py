@@ -43,7 +43,7 @@ async def _request(db: Database, msg_id: str, endpoint: str, app: str, mode: Mod
     lane = Lane.LIVE if task is None else Lane.REPLAY
     async with db.write() as tx:
         send = ManualSend(msg_id, endpoint, app, DEFAULT_ORG, lane, mode, task)
-        await deliveries.send_again(tx, [send], SystemClock().now())
+        await deliveries.schedule_manual_sends(tx, [send], SystemClock().now())
 
 
 async def _sent(path: Path, count: int) -> list[tuple[int, int, str | None]]:

@@ -125,7 +125,7 @@ async def test_a_manual_send_is_attempted_once_with_the_manual_trigger(db: Datab
             door.status = 200
             async with db.write() as tx:
                 ask = ManualSend(accepted.id, endpoint, app, "org_x", 1, Mode.UNLESS_DELIVERED, "qtask_x")
-                await deliveries.send_again(tx, [ask], SystemClock().now())
+                await deliveries.schedule_manual_sends(tx, [ask], SystemClock().now())
             assert path.delivery is not None
             path.delivery.sink.notify_backlog([endpoint])
             await path.until("attempt", 2)

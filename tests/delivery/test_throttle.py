@@ -131,7 +131,7 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
             accepted = await asyncio.gather(*(path.send(app) for _ in range(20)))
             asks = [ManualSend(each.id, endpoint, app, "org_x", 1, Mode.ALWAYS, None) for each in accepted[:10]]
             async with db.write() as tx:
-                await deliveries.send_again(tx, asks, SystemClock().now())
+                await deliveries.schedule_manual_sends(tx, asks, SystemClock().now())
             await path.until("delivery", 0)
 
     assert len(door.seen) == 50

@@ -76,7 +76,7 @@ async def change(
 
     async def work(tx: Write) -> App:
         now = services.now()
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
         return await _rewrite(tx, services, edit(await apps.get(tx, app.org_id, app.id)), now)
 
     return await services.idempotency.once(None, work, render)
@@ -88,7 +88,7 @@ async def delete(services: Services, app: App) -> None:
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.now()
-            await apps.touch(tx, app.id, now)
+            await apps.advance_routing_version(tx, app.id, now)
             await apps.delete(tx, app.id, now)
             endpoint_ids = await endpoints.ids_of(tx, app.id)
 
@@ -133,7 +133,7 @@ async def _with_uid(tx: Write, org_id: OrgId, uid: str) -> App:
 async def _lock(tx: Write, app: App, now: int) -> None:
     """Lock an existing application; raise `Busy` if it was deleted since, so that the retry creates a new one."""
     try:
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
     except AppError as error:
         raise Busy("the application has just been deleted") from error
 

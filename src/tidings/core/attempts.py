@@ -152,7 +152,7 @@ async def resend(
             mode=Mode.ALWAYS,
             task_id=None,
         )
-        await deliveries.send_again(tx, [resend], services.now())
+        await deliveries.schedule_manual_sends(tx, [resend], services.now())
         tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return endpoint
 

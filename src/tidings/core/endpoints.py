@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Use cases of endpoints: create, update, delete, get and list.
 
-Every write locks the application first (`apps.touch`): this serializes the writes to one application, and its new
-version makes every node recompile the routing. Operational events are stored in the transaction of their write.
+Every write locks the application first (`apps.advance_routing_version`): this serializes the writes to one application,
+and its new version makes every node recompile the routing. Operational events are stored in the transaction of their
+write.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ async def create(
 
     async def work(tx: Write) -> Endpoint:
         now = services.now()
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
         return await _add(tx, services, app, draft, now)
 
     return await services.idempotency.once(idempotency_key, work, render)
@@ -66,7 +67,7 @@ async def put(
 
     async def work(tx: Write) -> UpsertedEndpoint:
         now = services.now()
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
         before = await endpoints.find(tx, app.id, ref)
         if before is None:
             return UpsertedEndpoint(await _add(tx, services, app, draft, now), is_new=True)
@@ -82,7 +83,7 @@ async def change(
     """Apply an edit to an endpoint."""
 
     async def work(tx: Write) -> Endpoint:
-        await apps.touch(tx, app.id, services.now())
+        await apps.advance_routing_version(tx, app.id, services.now())
         before = await endpoints.get(tx, app.id, ref)
         await _refuse_unknown(tx, app.org_id, edit.subscribes)
         return await _rewrite(tx, services, app, before, edit.apply(before))
@@ -96,7 +97,7 @@ async def delete(services: Services, app: App, ref: str) -> None:
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.now()
-            await apps.touch(tx, app.id, now)
+            await apps.advance_routing_version(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             await endpoints.delete(tx, endpoint.id, now)
             await endpoint_history.record(tx, endpoint.id, now)
@@ -114,7 +115,7 @@ async def set_headers(
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.now()
-            await apps.touch(tx, app.id, now)
+            await apps.advance_routing_version(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             before = _decode_headers(services, await endpoints.headers(tx, app.id, ref))
             await endpoints.set_headers(tx, endpoint.id, services.encryption.encode_headers(edit(before)), now)
@@ -140,7 +141,7 @@ def _decode_headers(services: Services, stored: str) -> dict[str, str]:
 async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, now: int) -> Endpoint:
     endpoint = _from_draft(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
-    if await endpoints.has(tx, app.id, services.endpoints_max):
+    if await endpoints.has_at_least(tx, app.id, services.endpoints_max):
         raise bad_request(
             "limit_reached", f"An application has at most {services.endpoints_max} endpoints. Delete one first."
         )

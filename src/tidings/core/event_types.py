@@ -52,7 +52,7 @@ async def put(
 
     async def work(tx: Write) -> UpsertedEventType:
         proposed = _from_draft(org_id, draft, services.now())
-        before = await event_types.held(tx, org_id, draft.name)
+        before = await event_types.find_locked(tx, org_id, draft.name)
         if before is None:
             if not await event_types.add(tx, proposed):
                 raise Busy("another request has just created the event type")  # the retry replaces it
@@ -75,7 +75,7 @@ async def change(
     """Apply an edit to an event type."""
 
     async def work(tx: Write) -> EventType:
-        before = await event_types.held(tx, org_id, name)
+        before = await event_types.find_locked(tx, org_id, name)
         if before is None:
             raise not_found()
         after = replace(edit(before), updated_at=services.now())

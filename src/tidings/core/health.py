@@ -87,7 +87,7 @@ async def enable(
 
     async def work(tx: Write) -> EnabledEndpoint:
         now = services.now()
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
         before = await endpoints.get(tx, app.id, ref)
         if await health.enable(tx, before.id, now):
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _event_data(app, before), now)

@@ -121,7 +121,7 @@ class HealthRecorder:
         ]
         transitions = [step for step in steps if step.action in _TRANSITIONS]
         for app_id in sorted({step.endpoint.app_id for step in transitions}):
-            await apps.touch(tx, AppId(app_id), now)
+            await apps.advance_routing_version(tx, AppId(app_id), now)
         for step in steps:
             await self._apply(tx, step, now)
         deleted = due.keys() - endpoints.keys()

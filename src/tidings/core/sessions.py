@@ -19,7 +19,6 @@ from tidings.model.app import App, AppDraft
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database, StorageError, Write, retried
 from tidings.storage.tables import apps as stored
-from tidings.storage.tables import tokens
 
 _ALL_TOKENS: Final = ""
 _ANY_TIME: Final = 2**62
@@ -67,7 +66,9 @@ async def require_live(services: Services, principal: Principal) -> None:
     token = principal.token
     subjects = [_ALL_TOKENS, f"token:{token.digest}"] + ([f"session:{token.session}"] if token.session else [])
     async with services.db.read() as read:
-        if await tokens.is_ended(read, principal.app_id, subjects, issued_at=token.issued_at, now=services.clock.now()):
+        if await stored.is_token_ended(
+            read, principal.app_id, subjects, issued_at=token.issued_at, now=services.clock.now()
+        ):
             raise unauthorized()
 
 
@@ -93,7 +94,7 @@ async def revoke(services: Services, principal: Principal) -> None:
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.clock.now()
-            await tokens.end(tx, app_id, [subjects], issued_before=_ANY_TIME, ends_at=now)
+            await stored.end_tokens(tx, app_id, [subjects], issued_before=_ANY_TIME, ends_at=now)
 
     await retried(work)
 
@@ -105,7 +106,7 @@ async def revoke_all(services: Services, app: App, sessions: Sequence[str], afte
     async def work() -> None:
         async with services.db.write() as tx:
             now = services.clock.now()
-            await tokens.end(tx, app.id, subjects, issued_before=now + 1, ends_at=now + after_ms)
+            await stored.end_tokens(tx, app.id, subjects, issued_before=now + 1, ends_at=now + after_ms)
 
     await retried(work)
 
@@ -113,4 +114,4 @@ async def revoke_all(services: Services, app: App, sessions: Sequence[str], afte
 async def prune_revocations(db: Database, now: int) -> None:
     """Delete revocations that took effect more than 400 days ago."""
     async with db.write() as tx:
-        await tokens.prune(tx, before=now - _RETENTION_MS)
+        await stored.prune_tokens(tx, before=now - _RETENTION_MS)

@@ -46,7 +46,7 @@ async def encrypt_stored_secrets(db: Database, encryption: Encryption, tuning: C
     count, after = 0, ""
     while encryption.main_secret:
         async with db.read() as read:
-            found = await endpoints.at_rest(read, after=after, limit=tuning.encrypted_at_once)
+            found = await endpoints.stored_keys(read, after=after, limit=tuning.encrypted_at_once)
         if not found:
             break
         count += await retried(
@@ -109,10 +109,10 @@ async def rotate(
 
     async def work(tx: Write) -> AnyKey:
         now = services.now()
-        await apps.touch(tx, app.id, now)
+        await apps.advance_routing_version(tx, app.id, now)
         endpoint = await endpoints.get(tx, app.id, ref)
         current = await endpoints.secret(tx, app.id, ref)
-        old = rotated(await endpoints.old(tx, endpoint.id), current, now, rotation.grace_seconds)
+        old = rotated(await endpoints.previous_secrets(tx, endpoint.id), current, now, rotation.grace_seconds)
         fresh = rotation.key or services.encryption.generate_key()
         await endpoints.set_secrets(tx, endpoint.id, services.encryption.encode_key(fresh), old, now)
         await notify(tx, services, app, endpoint, operational.ENDPOINT_UPDATED)

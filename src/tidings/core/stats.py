@@ -10,7 +10,7 @@ from tidings.errors import bad_request
 from tidings.ids import ATTEMPT, STEP_MS, first_at
 from tidings.model.app import App
 from tidings.model.attempt import MessageStatus
-from tidings.storage.tables import endpoints, tallies
+from tidings.storage.tables import attempts, endpoints
 
 LONGEST_MS: Final = 28 * DAY
 
@@ -22,7 +22,7 @@ async def of_endpoint(
     first, last = checked_range(since, until, services.clock.now())
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
-        return await tallies.by_status(
+        return await attempts.counted(
             read, endpoint.id, first=first_at(ATTEMPT, first), below=first_at(ATTEMPT, last + STEP_MS)
         )
 

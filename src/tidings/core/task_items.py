@@ -6,8 +6,8 @@ from tidings.core.services import Services
 from tidings.model.page import Cursor, Page
 from tidings.model.task_item import ItemOutcome
 from tidings.model.token import Principal
-from tidings.storage.tables import task_outcomes
-from tidings.storage.tables.task_outcomes import StoredItem
+from tidings.storage.tables import task_items
+from tidings.storage.tables.task_items import StoredItem
 
 __all__ = ["StoredItem", "page"]
 
@@ -19,5 +19,5 @@ async def page(
     await tasks.get(services, principal, task_id)
     outcomes = tuple(ItemOutcome) if outcome is None else (outcome,)
     async with services.db.read() as read:
-        found = await task_outcomes.page(read, task_id, cursor.window(), outcomes)
+        found = await task_items.page(read, task_id, cursor.window(), outcomes)
     return cursor.page(found, lambda item: item.key)

@@ -21,7 +21,7 @@ from tidings.model.page import WINDOW_MS, Cursor, Page
 from tidings.model.task import ACTIVE_LIMIT, Command, Failure, NewTask, State, Task, WireStatus, allows
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Write, retried
-from tidings.storage.tables import deliveries, task_items, task_outcomes, tasks
+from tidings.storage.tables import deliveries, task_items, tasks
 from tidings.storage.tables.tasks import TaskFilters
 
 CANCELLED: Final = Failure("cancelled", "The task was canceled.")
@@ -148,7 +148,7 @@ async def _cancel_deliveries(services: Services, task_id: str) -> bool:
         await tasks.hold(tx, task_id)
         canceled = await deliveries.cancel_of_task(tx, task_id, limit=_CANCEL_BATCH)
         if canceled:
-            await task_outcomes.note_canceled(tx, task_id, canceled)
+            await task_items.note_canceled(tx, task_id, canceled)
             await tasks.add_to_counter(tx, task_id, CANCELED_DELIVERIES, len(canceled))
     return bool(canceled)
 

@@ -11,7 +11,7 @@ from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage.drivers import partitions
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.tables import bucket_index, wiping
+from tidings.storage.tables import bucket_index, deletion
 
 Result = TypeVar("Result")
 
@@ -20,12 +20,12 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     """Delete an organization and everything in it; return the counts. A repeated call resumes an interrupted wipe."""
     deleted: Counter[str] = Counter()
     async with db.read() as read:
-        apps = await wiping.applications(read, org_id)
+        apps = await deletion.applications(read, org_id)
     for app_id in apps:
         await _wipe_application(db, app_id, chunk, deleted)
-    while tasks := await _in_transaction(db, lambda tx: wiping.delete_tasks(tx, org_id, chunk)):
+    while tasks := await _in_transaction(db, lambda tx: deletion.delete_tasks(tx, org_id, chunk)):
         deleted["tasks"] += tasks
-    await _in_transaction(db, lambda tx: wiping.delete_rest(tx, org_id))
+    await _in_transaction(db, lambda tx: deletion.delete_rest(tx, org_id))
     return deleted
 
 
@@ -45,9 +45,9 @@ async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount
     old = PruneCount()
     async for found in _messages_before(db, before, chunk):
         async with db.read() as read:
-            old.attempts += await wiping.count_attempts(read, found)
-            old.deliveries.update(await wiping.count_deliveries(read, found))
-            old.with_deliveries += len(await wiping.with_deliveries(read, found))
+            old.attempts += await deletion.count_attempts(read, found)
+            old.deliveries.update(await deletion.count_deliveries(read, found))
+            old.with_deliveries += len(await deletion.with_deliveries(read, found))
         old.messages += len(found)
     return old
 
@@ -75,7 +75,7 @@ async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterat
     below, after = first_at(MESSAGE, before), ""
     while True:
         async with db.read() as read:
-            found = await wiping.messages_below(read, below, chunk, after=after)
+            found = await deletion.messages_below(read, below, chunk, after=after)
         if not found:
             return
         yield found
@@ -86,8 +86,8 @@ async def _prune_messages(db: Database, found: list[str], deleted: Counter[str],
     """Delete messages, those with pending deliveries only if `deliveries` is set; return the remaining ones."""
 
     async def work(tx: Write) -> tuple[dict[str, int], set[str]]:
-        kept = set() if deliveries else await wiping.with_deliveries(tx, found)
-        return await wiping.delete_messages(tx, [each for each in found if each not in kept]), kept
+        kept = set() if deliveries else await deletion.with_deliveries(tx, found)
+        return await deletion.delete_messages(tx, [each for each in found if each not in kept]), kept
 
     removed, kept = await _in_transaction(db, work)
     deleted.update(removed)
@@ -116,8 +116,8 @@ async def _delete_entries(db: Database, found: list[bucket_index.Entry]) -> None
 async def _wipe_application(db: Database, app_id: str, chunk: int, deleted: Counter[str]) -> None:
     while True:
         async with db.read() as read:
-            found = await wiping.messages_of(read, app_id, chunk)
-            endpoints = await wiping.endpoints(read, app_id)
+            found = await deletion.messages_of(read, app_id, chunk)
+            endpoints = await deletion.endpoints(read, app_id)
         if not found:
             break
         await _delete_messages(db, found, deleted)
@@ -125,7 +125,7 @@ async def _wipe_application(db: Database, app_id: str, chunk: int, deleted: Coun
         await _delete_attempts(db, endpoint_id, chunk, deleted)
     for owner in (app_id, *endpoints):
         await _wipe_bucket_index(db, owner, chunk)
-    await _in_transaction(db, lambda tx: wiping.delete_application(tx, app_id, endpoints))
+    await _in_transaction(db, lambda tx: deletion.delete_application(tx, app_id, endpoints))
     deleted["applications"] += 1
     deleted["endpoints"] += len(endpoints)
 
@@ -140,12 +140,12 @@ async def _wipe_bucket_index(db: Database, owner: str, chunk: int) -> None:
 
 
 async def _delete_attempts(db: Database, endpoint_id: str, chunk: int, deleted: Counter[str]) -> None:
-    while count := await _in_transaction(db, lambda tx: wiping.delete_attempts(tx, endpoint_id, chunk)):
+    while count := await _in_transaction(db, lambda tx: deletion.delete_attempts(tx, endpoint_id, chunk)):
         deleted["attempts"] += count
 
 
 async def _delete_messages(db: Database, msg_ids: list[str], deleted: Counter[str]) -> None:
-    deleted.update(await _in_transaction(db, lambda tx: wiping.delete_messages(tx, msg_ids)))
+    deleted.update(await _in_transaction(db, lambda tx: deletion.delete_messages(tx, msg_ids)))
 
 
 async def _in_transaction(db: Database, work: Callable[[Write], Awaitable[Result]]) -> Result:

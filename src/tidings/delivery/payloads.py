@@ -38,14 +38,14 @@ async def payloads_of(
     for row in rows:
         to.setdefault(row["msg_id"], []).append(receivers[row["endpoint_id"]])
     fitting: list[str] = []
-    for each in await intake.payloads(tx, list(to), most=LARGE):
+    for each in await intake.payloads(tx, list(to), limit=LARGE):
         if each.payload is not None:
             payloads.found[each.msg_id] = each.payload
         elif each.size is not None and reserve(budget, payloads, each.msg_id, each.size, to[each.msg_id]):
             fitting.append(each.msg_id)
     if fitting:
         try:
-            loaded = await intake.payloads(tx, fitting, most=_ANY_SIZE)
+            loaded = await intake.payloads(tx, fitting, limit=_ANY_SIZE)
         except BaseException:
             budget.release(0, payloads.reserved)
             raise

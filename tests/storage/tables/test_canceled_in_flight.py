@@ -74,4 +74,4 @@ async def test_a_resend_canceled_while_a_success_is_settled_is_not_due(db: Datab
 async def _leased_and_requested(db: Database) -> None:
     async with db.write() as tx:
         await intake.add_deliveries(tx, [DeliveryRow(*KEY, "app_1", "org_1", 1_000, 1, 60_000)])
-        await deliveries.send_again(tx, [ManualSend(*KEY, "app_1", "org_1", 1, 2, "qtask_1")], 1_500)
+        await deliveries.schedule_manual_sends(tx, [ManualSend(*KEY, "app_1", "org_1", 1, 2, "qtask_1")], 1_500)

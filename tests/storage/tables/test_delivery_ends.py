@@ -102,6 +102,6 @@ async def _attempts(tx: Write, msg_id: str, endpoint_id: str, *statuses: int) ->
 
 async def _outstanding(tx: Write, *, is_leased: bool) -> None:
     """Store a delivery that a task requested, leased or scheduled."""
-    await deliveries.send_again(tx, [ManualSend(MSG, ENDPOINT, "app_1", ORG, 0, 2, TASK)], 1_000)
+    await deliveries.schedule_manual_sends(tx, [ManualSend(MSG, ENDPOINT, "app_1", ORG, 0, 2, TASK)], 1_000)
     if is_leased:
         await tx.run("UPDATE delivery SET lease = :lease, lease_until = 2000", lease=LEASE)

@@ -150,7 +150,7 @@ class DeliveryStateMachine(RuleBasedStateMachine):
     def ask(self, keys: list[tuple[str, str]], mode: Mode, task: str | None) -> None:
         wish = ResendRequest(Lane.REPLAY if task else Lane.LIVE, mode, task)
         sends = [ManualSend(*key, "app_1", "org_1", wish.lane, mode, task) for key in keys]
-        self._write(lambda tx: deliveries.send_again(tx, sends, self.now))
+        self._write(lambda tx: deliveries.schedule_manual_sends(tx, sends, self.now))
         for key in keys:
             self.model[key] = rules.requested(self.model.get(key), wish, self.now)
 

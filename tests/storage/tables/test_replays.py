@@ -38,7 +38,7 @@ async def test_a_resend_requested_between_lookup_and_write_is_kept(
     again = ManualSend(THEIRS, "ep_1", "app_1", ORG, Lane.LIVE, Mode.ALWAYS, None)
     async with database(postgres_dsn) as db:
         async with db.write() as other:
-            await deliveries.send_again(other, [again], NOW)
+            await deliveries.schedule_manual_sends(other, [again], NOW)
             sending = asyncio.create_task(_sent(db, send))
             await _blocked(db)
         assert await sending == count
@@ -87,7 +87,9 @@ async def test_rows_of_other_messages_in_the_range_are_not_changed(
         async with db.write() as tx:
             for msg in (OUTSTANDING, LEASED, UNTRIED, f"{UNTRIED}a"):
                 endpoint = "ep_2" if msg.startswith(UNTRIED) else "ep_1"
-                await deliveries.send_again(tx, [ManualSend(msg, endpoint, "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+                await deliveries.schedule_manual_sends(
+                    tx, [ManualSend(msg, endpoint, "app_1", ORG, 0, Mode.ALWAYS, None)], NOW
+                )
             await tx.run("UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :id", until=NOW, id=LEASED)
             for msg, endpoint, status in (
                 (DELIVERED, "ep_1", 2),
@@ -114,7 +116,9 @@ async def test_a_delivery_settled_during_its_lock_wait_is_not_resent(
     """The delivery exists at the lookup; by the time its lock is granted, it has been delivered."""
     async with database(postgres_dsn) as db:
         async with db.write() as tx:
-            await deliveries.send_again(tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await deliveries.schedule_manual_sends(
+                tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW
+            )
             await _crowd(tx, outstanding, attempts)
         async with db.write() as other:
             await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
@@ -149,7 +153,7 @@ async def test_a_range_is_read_in_order_and_no_further_than_needed(postgres_dsn:
 
 async def _crowd(tx: Write, outstanding: int, attempts: int) -> None:
     theirs = [ManualSend(f"msg_00_{n:04}", "ep_9", "app_1", ORG, 0, Mode.ALWAYS, None) for n in range(outstanding)]
-    await deliveries.send_again(tx, theirs, NOW)
+    await deliveries.schedule_manual_sends(tx, theirs, NOW)
     for n in range(attempts):
         await _tried(tx, f"msg_00_{n:04}", "ep_9", 0)
 
@@ -172,14 +176,18 @@ async def test_a_message_delivered_during_another_lock_wait_is_not_resent(postgr
     free = MESSAGES[15]
     async with database(postgres_dsn) as db:
         async with db.write() as tx:
-            await deliveries.send_again(tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+            await deliveries.schedule_manual_sends(
+                tx, [ManualSend(THEIRS, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW
+            )
         async with db.write() as other:
             await other.run("DELETE FROM delivery WHERE msg_id = :id", id=THEIRS)
             await _tried(other, THEIRS, "ep_1", 0)
             sending = asyncio.create_task(_sent(db, replays.send_failed))
             await _blocked(db)
             async with db.write() as third:
-                await deliveries.send_again(third, [ManualSend(free, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW)
+                await deliveries.schedule_manual_sends(
+                    third, [ManualSend(free, "ep_1", "app_1", ORG, 0, Mode.ALWAYS, None)], NOW
+                )
             async with db.write() as third:
                 await third.run("DELETE FROM delivery WHERE msg_id = :id", id=free)
                 await _tried(third, free, "ep_1", 0)

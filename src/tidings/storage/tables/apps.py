@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Queries and writes of the applications of an organization."""
+"""Queries and writes of the applications of an organization, and of the tokens that are revoked."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tidings.errors import not_found
@@ -37,7 +37,7 @@ _EXCEPT: Final = {
     AppExclusion.ENABLED: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND endpoint.disabled = 0))",
     AppExclusion.REAL: f" AND (NOT EXISTS ({_THERE}) OR EXISTS ({_THERE} AND NOT {_PLAY}))",
 }
-_TOUCH: Final = """
+_ADVANCE_ROUTING: Final = """
 UPDATE application SET routing_version = routing_version + 1, routed_at = :now
 WHERE id = :id AND deleted_at IS NULL
 """
@@ -104,12 +104,12 @@ async def delete(tx: Write, app_id: AppId, now: int) -> None:
     await tx.run(_DELETE, id=app_id, now=now)
 
 
-async def touch(tx: Write, app_id: AppId, now: int) -> None:
+async def advance_routing_version(tx: Write, app_id: AppId, now: int) -> None:
     """Increment the routing version of an application; raise `not_found` if it does not exist or is deleted.
 
     Every change that routing depends on calls this in its own transaction. The row lock serializes such changes.
     """
-    if not await tx.run(_TOUCH, id=app_id, now=now):
+    if not await tx.run(_ADVANCE_ROUTING, id=app_id, now=now):
         raise not_found()
 
 
@@ -124,3 +124,35 @@ def _app(row: Row) -> App:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Revocations: records of application tokens that end before their expiry
+
+_IS_ENDED: Final = """
+SELECT 1 FROM token_end
+WHERE app_id = :app AND issued_before > :issued_at AND ends_at <= :now AND whose IN :whose LIMIT 1
+"""
+# If the same tokens are ended twice, the earlier end applies.
+_END_TOKENS: Final = """
+INSERT INTO token_end (app_id, whose, issued_before, ends_at)
+SELECT * FROM given(app_id text, whose text, issued_before bigint, ends_at bigint)
+ON CONFLICT (app_id, whose, issued_before) DO UPDATE SET ends_at = excluded.ends_at
+WHERE excluded.ends_at < token_end.ends_at
+"""
+_PRUNE_TOKENS: Final = "DELETE FROM token_end WHERE ends_at < :before"
+
+
+async def is_token_ended(read: Read, app_id: AppId, whose: Sequence[str], *, issued_at: int, now: int) -> bool:
+    """Return whether a token was ended under any of its names, such as `session:…` or `token:…`."""
+    return await read.row(_IS_ENDED, app=app_id, whose=list(whose), issued_at=issued_at, now=now) is not None
+
+
+async def end_tokens(tx: Write, app_id: AppId, whose: Sequence[str], *, issued_before: int, ends_at: int) -> None:
+    """End the tokens that have one of these names and were issued before a timestamp."""
+    await tx.bulk(_END_TOKENS, [(app_id, each, issued_before, ends_at) for each in whose])
+
+
+async def prune_tokens(tx: Write, *, before: int) -> int:
+    """Delete the records of tokens that ended before a timestamp; return how many."""
+    return await tx.run(_PRUNE_TOKENS, before=before)

@@ -283,7 +283,7 @@ FROM given(msg text, endpoint text, app text, org text, lane smallint, due bigin
 _ASKS: Final = {mode: _ASK.replace("{mode}", str(int(mode))) for mode in (1, 2)}
 
 
-async def send_again(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
+async def schedule_manual_sends(tx: Write, sends: Sequence[ManualSend], now: int) -> None:
     """Schedule manual sends. Each is one attempt, due now, before the next automatic attempt."""
     for mode, statement in _ASKS.items():
         rows = sorted(

@@ -59,7 +59,7 @@ WHERE found.endpoint_id IN :ids AND found.routing_version = (
 async def record(tx: Write, endpoint_id: str, now: int) -> None:
     """Record what decides the routing of an endpoint, after a write to it in this transaction.
 
-    The transaction has called `apps.touch`: the application's new routing version is the order of the rows.
+    The transaction has called `apps.advance_routing_version`: the new routing version is the order of the rows.
     """
     if await tx.run(_RECORD, id=endpoint_id, now=now):
         await tx.run(_TRIM, id=endpoint_id)

@@ -97,12 +97,12 @@ async def headers(read: Read, app_id: AppId, ref: str) -> str:
     return str(row["headers"])
 
 
-async def has(read: Read, app_id: AppId, many: int) -> bool:
+async def has_at_least(read: Read, app_id: AppId, many: int) -> bool:
     """Return whether an application has at least `many` endpoints."""
     return await read.row(_NTH.format(offset=many - 1), app=app_id) is not None
 
 
-async def old(read: Read, endpoint_id: EndpointId) -> tuple[OldSecret, ...]:
+async def previous_secrets(read: Read, endpoint_id: EndpointId) -> tuple[OldSecret, ...]:
     """Return the previous secrets of an endpoint, including expired ones."""
     return old_secrets((await read.one("SELECT old_secrets FROM endpoint WHERE id = :id", id=endpoint_id))[0])
 
@@ -170,7 +170,7 @@ class StoredKeys:
     """The unencrypted headers; None if they are encrypted or empty."""
 
 
-async def at_rest(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
+async def stored_keys(read: Read, *, after: str, limit: int) -> list[StoredKeys]:
     """Return the keys of the next endpoints after `after`, ordered by id, including deleted endpoints."""
     rows = await read.rows(_STORED_KEYS, after=after, limit=limit)
     return [

@@ -52,7 +52,7 @@ async def find(read: Read, org_id: OrgId, name: str) -> EventType | None:
     return None if row is None else _event_type(row)
 
 
-async def held(tx: Write, org_id: OrgId, name: str) -> EventType | None:
+async def find_locked(tx: Write, org_id: OrgId, name: str) -> EventType | None:
     """Return an event type like `find`, and lock its row until the transaction ends."""
     row = await tx.row(_HOLD, org=org_id, name=name)
     return None if row is None else _event_type(row)

@@ -15,7 +15,7 @@ from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts,
 from tidings.model.message import RETENTION_MS, Message
 from tidings.model.task_item import ItemOutcome
 from tidings.storage.drivers.database import Read, Row
-from tidings.storage.tables.task_outcomes import key_of
+from tidings.storage.tables.task_items import key_of
 
 TASKS_MAX: Final = 100
 """The number of canceled tasks that are searched per application, newest first."""

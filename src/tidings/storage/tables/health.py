@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Endpoint health: the failure records of endpoints. Each statement's condition states the row that it expects.
 
-Every write that begins or ends a record also calls `apps.touch`, which refreshes the compiled routing. The application
-is written before the endpoint, as in all transactions, so that two of them cannot deadlock.
+Every write that begins or ends a record also calls `apps.advance_routing_version`, which refreshes the compiled
+routing. The application is written before the endpoint, as in all transactions, so that two of them cannot deadlock.
 """
 
 from collections.abc import Sequence

@@ -287,8 +287,8 @@ def _stored(row: Row) -> AcceptedMessage:
 
 
 _PAYLOADS: Final = (
-    "SELECT id, length(payload) AS size, CASE WHEN length(payload) <= CAST(:most AS BIGINT) THEN payload END AS payload"
-    " FROM message WHERE id IN :ids"
+    "SELECT id, length(payload) AS size,"
+    " CASE WHEN length(payload) <= CAST(:limit AS BIGINT) THEN payload END AS payload FROM message WHERE id IN :ids"
 )
 
 
@@ -301,9 +301,9 @@ class StoredPayload(NamedTuple):
     """None also if it is larger than requested."""
 
 
-async def payloads(tx: Write, msg_ids: Sequence[str], *, most: int) -> list[StoredPayload]:
-    """Return the payloads of messages, up to `most` bytes each."""
+async def payloads(tx: Write, msg_ids: Sequence[str], *, limit: int) -> list[StoredPayload]:
+    """Return the payloads of messages, up to `limit` bytes each."""
     return [
         StoredPayload(row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
-        for row in await tx.rows(_PAYLOADS, ids=msg_ids, most=most)
+        for row in await tx.rows(_PAYLOADS, ids=msg_ids, limit=limit)
     ]

@@ -63,22 +63,22 @@ _ATTEMPTS: Final = Sql(
     sqlite=(
         "SELECT value AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN attempt"
         " WHERE endpoint.app_id = json_each.value AND attempt.endpoint_id = endpoint.id"
-        " AND attempt.id >= :first AND attempt.id < :end LIMIT :most)) AS n FROM json_each(:ids)"
+        " AND attempt.id >= :first AND attempt.id < :end LIMIT :limit)) AS n FROM json_each(:ids)"
     ),
     postgresql=(
         "SELECT requested.id AS id, (SELECT count(*) FROM (SELECT 1 FROM endpoint CROSS JOIN LATERAL"
         " (SELECT 1 FROM attempt WHERE attempt.endpoint_id = endpoint.id"
         " AND attempt.id >= :first AND attempt.id < :end OFFSET 0) AS made"
-        " WHERE endpoint.app_id = requested.id LIMIT CAST(:most AS BIGINT)) AS counted) AS n"
+        " WHERE endpoint.app_id = requested.id LIMIT CAST(:limit AS BIGINT)) AS counted) AS n"
         " FROM unnest(CAST(:ids AS text[])) AS requested(id)"
     ),
 )
 _NEXT_ENDPOINT: Final = "SELECT min(id) AS id FROM endpoint WHERE app_id = :app AND id > :after"
 
 
-async def attempts(read: Read, app_ids: Sequence[str], first: str, end: str, *, most: int) -> dict[str, int]:
-    """Count the attempts of each application with `first <= id < end`, up to `most` per application."""
-    rows = await read.rows(_ATTEMPTS, ids=app_ids, first=first, end=end, most=most)
+async def attempts(read: Read, app_ids: Sequence[str], first: str, end: str, *, limit: int) -> dict[str, int]:
+    """Count the attempts of each application with `first <= id < end`, up to `limit` per application."""
+    rows = await read.rows(_ATTEMPTS, ids=app_ids, first=first, end=end, limit=limit)
     return {row["id"]: row["n"] for row in rows}
 
 

@@ -171,7 +171,7 @@ class AppStats(ApplicationVisitor):
             return await self._count_part(read, cursor, lower, end, limit * self._tuning.entries_per_row)
         limit, few_attempts = min(limit, self._tuning.chunk_applications), self._tuning.few_attempts
         page = await self._page(read, task, args, cursor, limit)
-        counts = await usage.attempts(read, [each.id for each in page], lower, end, most=few_attempts)
+        counts = await usage.attempts(read, [each.id for each in page], lower, end, limit=few_attempts)
         few: list[tuple[AppRef, int]] = []
         for each in page:
             if counts[each.id] >= few_attempts:

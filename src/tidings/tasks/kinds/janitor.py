@@ -17,7 +17,7 @@ from tidings.ids import OrgId, TaskId
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_kind import Effect, TaskKinds
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.tables import exports, janitor, tasks
+from tidings.storage.tables import deletion, exports, tasks
 from tidings.tasks.declaration import Declaration
 from tidings.tasks.handler import TaskHandler
 
@@ -47,11 +47,11 @@ async def start_if_due(db: Database, clock: Clock, notifier: Notifier, kinds: Ta
     """Start the janitor if it has work and did not run within the interval; return whether it started."""
     now = clock.now()
     async with db.read() as read:
-        old = await janitor.old_tasks(read, before=now - RETENTION_MS, limit=1)
+        old = await deletion.old_tasks(read, before=now - RETENTION_MS, limit=1)
         if not old and not await exports.expired(read, now, limit=1):
             return False
     async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
-        if await janitor.has_started_since(tx, SYSTEM_ORG, KIND.name, ids.first_at(ids.TASK, now - INTERVAL_MS)):
+        if await deletion.has_started_since(tx, SYSTEM_ORG, KIND.name, ids.first_at(ids.TASK, now - INTERVAL_MS)):
             return False
         new = NewTask(kind=KIND.name, org_id=SYSTEM_ORG, app_id=None, args="{}", lock_key=KIND.name, priority=-1)
         await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now, kinds.names)
@@ -76,10 +76,10 @@ class Janitor(TaskHandler):
             found = await exports.expired(read, self._clock.now(), limit=min(limit, self._tuning.janitor_exports))
             return Batch(found, len(found), task.cursor or "", last=not found)
         if cursor.orphaned:
-            items = await janitor.count_items(read, cursor.orphaned, limit=limit)
+            items = await deletion.count_items(read, cursor.orphaned, limit=limit)
             left = cursor.orphaned if items == limit else ()
             return Batch(cursor.orphaned, max(1, items), _Cursor(cursor.before, left).text(), last=False)
-        found = await janitor.old_tasks(read, before=cursor.before, limit=limit)
+        found = await deletion.old_tasks(read, before=cursor.before, limit=limit)
         return Batch(found, len(found), _Cursor(cursor.before, found, not found).text(), last=False)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
@@ -87,9 +87,9 @@ class Janitor(TaskHandler):
         if cursor.exports:
             await exports.delete(tx, batch.items)
         elif cursor.orphaned:
-            await janitor.prune_items(tx, batch.items, limit=batch.scanned)
+            await deletion.prune_items(tx, batch.items, limit=batch.scanned)
         else:
-            await janitor.prune_tasks(tx, batch.items, before=cursor.before)
+            await deletion.prune_tasks(tx, batch.items, before=cursor.before)
         return ChunkResult(batch.scanned)
 
 

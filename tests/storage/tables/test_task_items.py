@@ -7,7 +7,7 @@ from tasks.kit import explained
 from tidings.model.page import Order, PageWindow
 from tidings.model.task_item import ItemOutcome
 from tidings.storage.drivers.database import Database, Dialect
-from tidings.storage.tables import deliveries, task_items, task_outcomes
+from tidings.storage.tables import deliveries, task_items
 
 INDEXES = {
     ItemOutcome.REARMED: "delivery_task",
@@ -34,7 +34,7 @@ def _uses(plan: str, index: str, dialect: Dialect) -> bool:
 async def test_items_are_read_in_the_order_of_an_index(db: Database, outcome: ItemOutcome, order: Order) -> None:
     above = _BEHIND["above"] if order is Order.ASCENDING else None
     window = PageWindow(order, 51, above=above)
-    text = task_outcomes.text_of(window, outcome)
+    text = task_items.text_of(window, outcome)
 
     plan = await explained(db, text, task="qtask_1", outcome=outcome.value, rows=51, **_BEHIND)
 
@@ -63,7 +63,7 @@ async def test_the_first_items_of_many_tasks_are_read_at_once(db: Database) -> N
         ("a", "one"): [("one k0", "a 0"), ("one k1", "a 1")],
         ("c", "one"): [],
     } == found
-    text = task_items._FIRST_OF_EACH[db.dialect]  # noqa: SLF001 - the statement
+    text = task_items._FIRST_OF_EACH  # noqa: SLF001 - the statement
     plan = await explained(db, text, ids=["a"], outcomes=["one"], limit=2)
     assert "Seq Scan" not in plan, plan
     assert "SCAN task_item" not in plan, plan
