@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Many messages in one request: each has its own result, and all valid ones commit together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from api.kit import Api, Json, faults
+from database_proxy import DatabaseProxy
 from tidings.core.tuning import CoreTuning
-from tidings.storage.tables import intake
+from tidings.storage.drivers.database import Database, Write
 
 
 def a_message(**more: Any) -> Json:
@@ -24,6 +27,28 @@ async def sent(api: Api, app: str, *messages: Json, **more: Any) -> list[Json]:
 async def stored(api: Api, table: str) -> int:
     async with api.db.read() as read:
         return int((await read.one(f"SELECT count(*) AS n FROM {table}"))["n"])
+
+
+class Transactions(DatabaseProxy):
+    """A database that records how many messages each transaction stores, and fails one of them before its commit."""
+
+    def __init__(self, db: Database, *, fails: int = 0) -> None:
+        super().__init__(db)
+        self.sizes: list[int] = []
+        self._fails = fails
+
+    @asynccontextmanager
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        async with self.db.write(**options) as tx:
+            before = await self._messages(tx)
+            yield tx
+            if added := await self._messages(tx) - before:
+                self.sizes.append(added)
+                if len(self.sizes) == self._fails:
+                    raise ZeroDivisionError
+
+    async def _messages(self, tx: Write) -> int:
+        return int((await tx.one("SELECT count(*) AS n FROM message"))["n"])
 
 
 async def test_every_message_is_stored_with_its_deliveries_and_reported_at_its_index(api: Api) -> None:
@@ -83,33 +108,24 @@ async def test_an_idempotency_key_applies_to_the_whole_batch(api: Api) -> None:
     assert 2 == await stored(api, "message")
 
 
-async def test_a_batch_is_stored_whole_or_not_at_all(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_is_stored_whole_or_not_at_all(api: Api) -> None:
     app = await api.app()
     await api.endpoint(app)
 
-    async def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("tidings.storage.tables.intake.add_deliveries", broken)
-    answer = await api.post(f"/app/{app}/msg/batch", json={"messages": [a_message()] * 5})
+    answer = await api.over(Transactions(api.db, fails=1)).post(
+        f"/app/{app}/msg/batch", json={"messages": [a_message()] * 5}
+    )
 
     assert 500 == answer.status_code
     assert (0, 0) == (await stored(api, "message"), await stored(api, "delivery"))
 
 
-async def test_a_batch_is_written_in_one_transaction(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = await api.app()
-    sizes: list[int] = []
-    sound = intake.add
+async def test_a_batch_is_written_in_one_transaction(api: Api) -> None:
+    app, transactions = await api.app(), Transactions(api.db)
 
-    async def counting(tx: Any, messages: Any, *more: Any) -> None:
-        sizes.append(len(messages))
-        await sound(tx, messages, *more)
+    await sent(api.over(transactions), app, *[a_message()] * 1_000)
 
-    monkeypatch.setattr(intake, "add", counting)
-    await sent(api, app, *[a_message()] * 1_000)
-
-    assert [1_000] == sizes
+    assert [1_000] == transactions.sizes
 
 
 @pytest.mark.parametrize("count", [0, 1_001])
@@ -160,26 +176,17 @@ def many(count: int) -> list[Json]:
     return [a_message(payload={"n": n}) if n % 4 else a_message(payload=n) for n in range(count)]
 
 
-async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_one(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api = in_parts(api, deliveries=36)
+async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_one(api: Api) -> None:
+    transactions = Transactions(api.db)
+    api = in_parts(api.over(transactions), deliveries=36)
     app = await with_many_endpoints(api)
-    sizes: list[int] = []
-    sound = intake.add
-
-    async def counting(tx: Any, messages: Any, *more: Any) -> None:
-        sizes.append(len(messages))
-        await sound(tx, messages, *more)
-
-    monkeypatch.setattr(intake, "add", counting)
     headers = {"idempotency-key": "k"}
 
     results = await sent(api, app, *many(20), headers=headers)
     again = await sent(api, app, *many(20), headers=headers)
 
     assert [422 if n % 4 == 0 else 202 for n in range(20)] == [each["status"] for each in results]
-    assert [3] * 5 == sizes
+    assert [3] * 5 == transactions.sizes
     assert results == again
     assert (15, 180) == (await stored(api, "message"), await stored(api, "delivery"))
     body = [(await api.read(f"/app/{app}/msg/{each['id']}"))["payload"] for each in results if "id" in each]
@@ -187,21 +194,9 @@ async def test_a_batch_with_many_deliveries_is_stored_in_parts_and_answered_as_o
 
 
 @pytest.mark.parametrize("deliveries", [24, 36, 10_000])
-async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(
-    api: Api, monkeypatch: pytest.MonkeyPatch, deliveries: int
-) -> None:
-    api = in_parts(api, deliveries=36)
+async def test_a_half_stored_batch_is_completed_by_a_retry_with_its_key(api: Api, deliveries: int) -> None:
+    api = in_parts(api.over(Transactions(api.db, fails=3)), deliveries=36)
     app = await with_many_endpoints(api)
-    sound, calls = intake.add, 0
-
-    async def failing(tx: Any, messages: Any, *more: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise ZeroDivisionError
-        await sound(tx, messages, *more)
-
-    monkeypatch.setattr(intake, "add", failing)
     headers, body = {"idempotency-key": "k"}, {"messages": many(20)}
     broken = await api.post(f"/app/{app}/msg/batch", json=body, headers=headers)
     before = await stored(api, "message")

@@ -2,21 +2,23 @@
 """Accept stores each acknowledged message, once per key, and routes it by the state at the commit."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
+from database_proxy import DatabaseProxy
 from message_path import add_app, add_endpoint, running
 from tidings.clock import SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
-from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
 from tidings.storage.tables import intake
-from tidings.storage.tables.bucket_index import BucketIndexCache
 
 URL = "http://127.0.0.1:9/"
 
@@ -143,19 +145,21 @@ async def test_an_application_deleted_on_another_node_gets_no_more_messages(db: 
     assert refused.value.kind is ErrorKind.NOT_FOUND
 
 
-async def test_a_row_that_cannot_be_written_fails_only_its_own_request(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Picky(DatabaseProxy):
+    """A database that fails each transaction that stores a message of the event type `bad`."""
+
+    @asynccontextmanager
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        async with self.db.write(**options) as tx:
+            yield tx
+            if await tx.rows("SELECT 1 FROM message WHERE event_type = 'bad'"):
+                raise RuntimeError("this row")
+
+
+async def test_a_row_that_cannot_be_written_fails_only_its_own_request(db: Database) -> None:
     app = await add_app(db)
-    sound = intake.add
 
-    async def failing(tx: Write, messages: list[AcceptedMessage], cache: BucketIndexCache) -> None:
-        if any(message.event_type == "bad" for message in messages):
-            raise RuntimeError("this row")
-        await sound(tx, messages, cache)
-
-    monkeypatch.setattr(intake, "add", failing)
-    async with running(db) as path:
+    async with running(Picky(db)) as path:
         results = await asyncio.gather(
             *(path.send(app, event_type="bad" if n == 7 else "good", idempotency_key=f"k{n}") for n in range(20)),
             return_exceptions=True,

@@ -3,20 +3,23 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import pytest
 
+from database_proxy import DatabaseProxy
 from message_path import Path, add_app, add_endpoint, running, terms
 from tidings.clock import SystemClock
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Mode
 from tidings.observe import counters
-from tidings.storage.drivers.database import Database, Read
+from tidings.storage.drivers.database import Database, Read, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import deliveries, intake, settlement
+from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import ManualSend
 from tidings.storage.tables.intake import DeliveryRow
 
@@ -165,25 +168,29 @@ async def test_stopping_hands_back_unsent_deliveries_and_cuts_hanging_sends(db: 
     assert [(None, 0)] * 30 == rows
 
 
-async def test_stopping_waits_for_settlement_while_it_progresses(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+class Slow(DatabaseProxy):
+    """A database whose background writes take a while."""
+
+    @asynccontextmanager
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        async with self.db.write(**options) as tx:
+            if options.get("background"):
+                await asyncio.sleep(0.05)
+            yield tx
+
+
+async def test_stopping_waits_for_settlement_while_it_progresses(db: Database) -> None:
     app = await add_app(db)
-    write = settlement.add_attempts
-
-    async def slowly(*args: Any) -> None:
-        await asyncio.sleep(0.05)
-        await write(*args)
-
     async with Door() as door:
         await add_endpoint(db, app, door.url)
 
-        tuning = DeliveryTuning(settle_batch=1, settle_longest_pause_seconds=0.5)
-        async with running(db, delivering=terms(), tuning=tuning) as path:
-            monkeypatch.setattr(settlement, "add_attempts", slowly)
-            await asyncio.gather(*(path.send(app) for _ in range(20)))
-            while len(door.seen) < 20:  # noqa: ASYNC110 - the receiver offers no event
+        tuning = DeliveryTuning(settle_batch=1, settle_longest_pause_seconds=1.0)
+        async with running(Slow(db), delivering=terms(), tuning=tuning) as path:
+            await asyncio.gather(*(path.send(app) for _ in range(25)))
+            while len(door.seen) < 25:  # noqa: ASYNC110 - the receiver offers no event
                 await asyncio.sleep(0.001)
 
-        assert await path.count("attempt") == 20
+        assert await path.count("attempt") == 25
         assert await path.count("delivery") == 0
 
 
@@ -248,25 +255,33 @@ async def test_one_send_at_a_time_is_enough_to_drain_a_backlog(db: Database) -> 
     assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
 
 
-async def test_claiming_continues_after_a_fault(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+class Faulty(DatabaseProxy):
+    """A database whose first two claims fail before their commit."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.faults = [RuntimeError("a fault"), RuntimeError("another")]
+
+    @asynccontextmanager
+    async def write(self, **options: Any) -> AsyncIterator[Write]:
+        async with self.db.write(**options) as tx:
+            yield tx
+            if self.faults and await tx.rows("SELECT 1 FROM delivery WHERE lease IS NOT NULL"):
+                raise self.faults.pop()
+
+
+async def test_claiming_continues_after_a_fault(db: Database) -> None:
     app = await add_app(db)
-    sound, faults = deliveries.claim, iter([RuntimeError("a fault"), RuntimeError("another")])
-
-    async def faulty(*args: object, **kwargs: object) -> object:
-        fault = next(faults, None)
-        if fault is not None:
-            raise fault
-        return await sound(*args, **kwargs)  # type: ignore[arg-type]
-
     async with Door() as door:
         await add_endpoint(db, app, door.url)
         async with running(db) as path:
             accepted = await path.send(app)
 
-        monkeypatch.setattr(deliveries, "claim", faulty)
-        async with running(db, delivering=terms(), tuning=DeliveryTuning(claim_error_pause_seconds=0.01)) as path:
+        faulty, tuning = Faulty(db), DeliveryTuning(claim_error_pause_seconds=0.01)
+        async with running(faulty, delivering=terms(), tuning=tuning) as path:
             await path.settled()
 
+    assert faulty.faults == []
     assert door.seen == [accepted.id.lower()]
 
 
