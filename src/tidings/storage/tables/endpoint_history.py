@@ -48,11 +48,11 @@ SELECT found.endpoint_id, found.event_types, found.channels, found.disabled,
       WHERE endpoint_id = found.endpoint_id)) AS changes_near,
   (SELECT count(*) FROM endpoint_history AS later WHERE later.endpoint_id = found.endpoint_id
     AND later.routing_version > found.routing_version AND later.disabled = 1) AS disabled_later
-FROM endpoint_history AS found
-WHERE found.endpoint_id IN :ids AND found.routing_version = (
-  SELECT max(routing_version) FROM endpoint_history
-  WHERE endpoint_id = found.endpoint_id AND at <= CAST(:at AS BIGINT)
-)
+FROM (
+  SELECT endpoint_id, max(routing_version) AS routing_version FROM endpoint_history
+  WHERE endpoint_id IN :ids AND at <= CAST(:at AS BIGINT) GROUP BY endpoint_id
+) AS newest JOIN endpoint_history AS found
+  ON found.endpoint_id = newest.endpoint_id AND found.routing_version = newest.routing_version
 """
 
 
