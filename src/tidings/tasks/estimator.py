@@ -13,7 +13,7 @@ from tidings.clock import Clock
 from tidings.core.dry_run import Estimate
 from tidings.model.task import Plan, Task
 from tidings.storage.drivers.database import Database
-from tidings.storage.tables import estimates
+from tidings.storage.tables import tasks
 from tidings.tasks.handler import SAMPLE, DryRunPart, Handler
 from tidings.tasks.tuning import TaskTuning
 
@@ -69,7 +69,7 @@ class Estimator:
         handler = self._handlers[task.kind]
         async with self._db.read() as read:
             plan = await handler.plan(read, task)
-            rate = await estimates.last_rate(read, task.org_id, task.kind) or self._first_rates[task.kind]
+            rate = await tasks.last_rate(read, task.org_id, task.kind) or self._first_rates[task.kind]
         scan = await self._scan(handler, replace(task, cursor=plan.cursor))
         if scan is None:
             async with self._db.read() as read:

@@ -102,6 +102,26 @@ async def expunge(tx: Write, msg_ids: Sequence[str]) -> None:
         await settlement.note_ended(tx, discarded, DeliveryEnd.DISCARDED)
 
 
+_PURGE: Final = (
+    "UPDATE message SET payload = NULL WHERE app_id = :app AND id >= :first AND id <= :last AND payload IS NOT NULL"
+)
+_WITH_PAYLOAD: Final = (
+    "SELECT id FROM message WHERE app_id = :app AND id >= :first AND id < :end AND payload IS NOT NULL"
+    " ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+)
+
+
+async def purge(tx: Write, app_id: str, first: str, last: str) -> int:
+    """Delete the payloads of the messages with `first <= id <= last`; return how many there were."""
+    return await tx.run(_PURGE, app=app_id, first=first, last=last)
+
+
+async def with_payload(read: Read, app_id: str, first: str, end: str, *, limit: int) -> list[str]:
+    """Return the first messages with `first <= id < end` that have a payload."""
+    rows = await read.rows(_WITH_PAYLOAD, app=app_id, first=first, end=end, limit=limit)
+    return [row["id"] for row in rows]
+
+
 # Payloads with the default retention expire in id order. Those with a shorter one are found by `message_expiry`.
 _OLD: Final = (
     "SELECT id, length(payload) AS size FROM message"

@@ -267,6 +267,17 @@ async def skipped_items(read: Read, task_id: str, *, after: str = "", limit: int
     return [(row["key"], row["data"]) for row in await read.rows(_SKIPPED, id=task_id, after=after, limit=limit)]
 
 
+_RATE: Final = (
+    "SELECT rate FROM task WHERE org_id = :org AND kind = :kind AND wire_status = 'finished' ORDER BY id DESC LIMIT 1"
+)
+
+
+async def last_rate(read: Read, org_id: str, kind: str) -> float | None:
+    """Return the rows per second of an organization's last finished task of a kind, or None."""
+    row = await read.row(_RATE, org=org_id, kind=kind)
+    return None if row is None or row["rate"] <= 0 else float(row["rate"])
+
+
 _EVENTS: Final = "SELECT seq, at, type, data FROM task_event WHERE task_id = :id AND seq > :after ORDER BY seq"
 
 

@@ -19,7 +19,7 @@ from tidings.model.app import App
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_kind import Effect, TaskResult
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import estimates, purges
+from tidings.storage.tables import messages
 from tidings.storage.tables.key_ranges import MESSAGES, PAYLOADS
 from tidings.tasks import command, key_ranges
 from tidings.tasks.command import CliCommand
@@ -77,7 +77,7 @@ class Purge(TaskHandler, ReadsAhead):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         purged = 0
         for first, last in batch.items:
-            purged += await purges.purge(tx, task.app_id or "", first, last)
+            purged += await messages.purge(tx, task.app_id or "", first, last)
         return ChunkResult(batch.scanned, counters={MESSAGES_PURGED: purged})
 
     async def scan_dry(self, read: Read, task: Task, limit: int) -> DryRunPart:
@@ -85,7 +85,7 @@ class Purge(TaskHandler, ReadsAhead):
         cursor, app_id = key_ranges.decode(task.cursor or ""), task.app_id or ""
         found = await PAYLOADS.count(read, app_id, cursor.first, cursor.end, limit=limit)
         is_first = cursor.first == cursor.lower
-        sample = await estimates.with_payload(read, app_id, cursor.first, cursor.end, limit=SAMPLE) if is_first else ()
+        sample = await messages.with_payload(read, app_id, cursor.first, cursor.end, limit=SAMPLE) if is_first else ()
         after = cursor.after(found.last_id).text
         return DryRunPart(found.count, found.matching, after, last=found.count < limit, sample=sample)
 
