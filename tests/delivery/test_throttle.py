@@ -48,21 +48,21 @@ async def test_an_endpoint_with_a_rate_gets_its_messages_at_that_rate(db: Databa
     app, began = await add_app(db), SystemClock().now()
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
-        await limit(db, "endpoint", endpoint, 40)
+        await limit(db, "endpoint", endpoint, 60)
 
         async with running(db, delivering=terms()) as path:
             accepted = await asyncio.gather(*(path.send(app) for _ in range(70)))
             await path.settled()
 
     assert sorted(each.id.lower() for each in accepted) == sorted(door.seen)
-    assert await tokens_taken(path, endpoint, 40, began) >= 70
+    assert await tokens_taken(path, endpoint, 60, began) >= 70
 
 
 async def test_two_nodes_share_the_rate(db: Database) -> None:
     app, began = await add_app(db), SystemClock().now()
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
-        await limit(db, "endpoint", endpoint, 40)
+        await limit(db, "endpoint", endpoint, 60)
         async with running(db) as path:
             await asyncio.gather(*(path.send(app) for _ in range(70)))
 
@@ -70,7 +70,7 @@ async def test_two_nodes_share_the_rate(db: Database) -> None:
             await one.settled()
 
     assert len(door.seen) == len(set(door.seen)) == 70
-    assert await tokens_taken(path, endpoint, 40, began) >= 70
+    assert await tokens_taken(path, endpoint, 60, began) >= 70
 
 
 @pytest.mark.parametrize("at_once", [2, 3])
@@ -105,7 +105,7 @@ async def test_deferred_deliveries_are_checked_on_time_for_any_number_of_endpoin
 
 async def test_the_endpoints_of_an_application_share_its_rate_and_none_starves(db: Database) -> None:
     app, began = await add_app(db), SystemClock().now()
-    await limit(db, "application", app, 30)
+    await limit(db, "application", app, 60)
     async with Door() as one, Door() as two:
         for door in (one, two):
             await add_endpoint(db, app, door.url)
@@ -115,7 +115,7 @@ async def test_the_endpoints_of_an_application_share_its_rate_and_none_starves(d
             await path.settled()
             sent = await path.rows("SELECT endpoint_id FROM attempt ORDER BY id")
 
-    assert await tokens_taken(path, app, 30, began) >= 80
+    assert await tokens_taken(path, app, 60, began) >= 80
     assert len(one.seen) == len(two.seen) == 40
     assert min(Counter(sent[:40]).values()) > 10
 
@@ -124,7 +124,7 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
     app, began = await add_app(db), SystemClock().now()
     async with Door() as door:
         endpoint = await add_endpoint(db, app, door.url)
-        await limit(db, "endpoint", endpoint, 20)
+        await limit(db, "endpoint", endpoint, 40)
         door.status = 500
 
         async with running(db, delivering=terms(schedule=(0,))) as path:
@@ -135,7 +135,7 @@ async def test_retries_and_manual_sends_count_too(db: Database) -> None:
             await path.until("delivery", 0)
 
     assert len(door.seen) == 50
-    assert await tokens_taken(path, endpoint, 20, began) >= 50
+    assert await tokens_taken(path, endpoint, 40, began) >= 50
 
 
 async def test_throttled_deliveries_stay_in_the_database_and_in_order(db: Database) -> None:

@@ -66,6 +66,8 @@ class Pooler:
         try:
             while True:
                 message = await _message(client[0])
+                if message[:1] == b"X":  # the client ends its session
+                    return
                 if message[:1] == b"P":
                     self.statements.add(message[5:].partition(b"\0")[0].decode())
                 servers[route.current][1].write(message)
