@@ -3,7 +3,7 @@
 
 import pytest
 
-from tidings.storage.drivers.database import Database, Sql
+from tidings.storage.drivers.database import Database, Sql, composed
 from tidings.storage.drivers.dialect import for_postgres, for_sqlite
 from tidings.storage.tables import settlement
 
@@ -50,6 +50,14 @@ def test_a_pair_of_statements_is_used_as_written() -> None:
 
     assert for_sqlite(pair) == "SELECT :a"
     assert for_postgres(pair) == ("SELECT CAST($1 AS text), $2, $1", ("a", "b"))
+
+
+def test_a_part_that_is_a_pair_fills_each_text_with_its_own() -> None:
+    inner = Sql(sqlite="one LIMIT {rows:d}", postgresql="two").format(rows=3)
+
+    assert composed("SELECT {what} FROM ({inner})", what="n", inner=inner) == Sql(
+        sqlite="SELECT n FROM (one LIMIT 3)", postgresql="SELECT n FROM (two)"
+    )
 
 
 async def test_a_list_is_translated_into_rows(db: Database) -> None:

@@ -47,8 +47,19 @@ class Sql:
     sqlite: str
     postgresql: str
 
+    def format(self, **parts: "str | int | Sql") -> "Sql":
+        """Fill the `{parts}` of both texts. A part that is a pair fills each text with its own."""
+        sqlite = {name: part.sqlite if isinstance(part, Sql) else part for name, part in parts.items()}
+        postgresql = {name: part.postgresql if isinstance(part, Sql) else part for name, part in parts.items()}
+        return Sql(self.sqlite.format(**sqlite), self.postgresql.format(**postgresql))
+
 
 Statement = str | Sql
+
+
+def composed(text: Statement, **parts: str | int | Sql) -> Sql:
+    """Fill the `{parts}` of a statement, of which some are pairs."""
+    return (text if isinstance(text, Sql) else Sql(text, text)).format(**parts)
 
 
 class Row(Protocol):

@@ -14,7 +14,7 @@ from typing import Final
 from tidings.ids import AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptedMessage, AttemptFilter, DestinationStatus, MessageStatus
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Read
+from tidings.storage.drivers.database import Read, composed
 from tidings.storage.lists import buckets, messages, pairs
 from tidings.storage.lists.attempts import OF_MESSAGES
 from tidings.storage.lists.buckets import Group
@@ -23,10 +23,7 @@ from tidings.storage.tables import settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, LATE, bucket_of
 from tidings.storage.tables.page_window import bounds_of, end_of
 
-_TRIED: Final = {
-    dialect: f"SELECT attempt.msg_id, attempt.id, attempt.status {of_messages}"
-    for dialect, of_messages in OF_MESSAGES.items()
-}
+_TRIED: Final = composed("SELECT attempt.msg_id, attempt.id, attempt.status {source}", source=OF_MESSAGES)
 _DUE: Final = "SELECT msg_id, due_at FROM delivery WHERE msg_id IN :msgs AND endpoint_id = :endpoint"
 _ENDED: Final = f"SELECT DISTINCT msg_id FROM attempt WHERE endpoint_id = :endpoint AND {settlement.WITHOUT_SUCCESS}"
 _OUTSTANDING: Final = (
@@ -61,7 +58,7 @@ async def _statuses(
 ) -> dict[str, DestinationStatus]:
     """Return the status at an endpoint of each message that a status filter lists."""
     tried: dict[str, list[MessageStatus]] = {}
-    rows = await read.rows(_TRIED[read.dialect], msgs=msg_ids, endpoint=endpoint_id)
+    rows = await read.rows(_TRIED, msgs=msg_ids, endpoint=endpoint_id)
     for row in sorted(rows, key=lambda row: str(row["id"])):
         tried.setdefault(row["msg_id"], []).append(MessageStatus(row["status"]))
     failed = [msg_id for msg_id, statuses in tried.items() if MessageStatus.FAIL in statuses]

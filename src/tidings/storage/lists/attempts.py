@@ -14,7 +14,7 @@ from tidings.clock import DAY, HOUR
 from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, first_at, timestamp_of
 from tidings.model.attempt import Attempt, AttemptFilter
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Dialect, Read, Row
+from tidings.storage.drivers.database import Read, Row, Sql, Statement, composed
 from tidings.storage.lists import buckets, messages, pairs
 from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import message_filters
@@ -24,42 +24,43 @@ from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
 
 _LATEST_MS: Final = 92 * DAY
 """The longest time from a message to its last attempt: payload retention, a day of deferral, and clock skew."""
-_OF_ENDPOINT: Final = "FROM attempt WHERE attempt.endpoint_id = :endpoint"
-_WITH_MESSAGE: Final = {
-    Dialect.SQLITE: (
-        "FROM attempt CROSS JOIN message WHERE message.id = attempt.msg_id AND attempt.endpoint_id = :endpoint"
+_OF_ENDPOINT: Final = "FROM attempt WHERE attempt.endpoint_id = {endpoint}"
+_BY_ENDPOINT: Final = _OF_ENDPOINT.format(endpoint=":endpoint")
+_WITH_MESSAGE: Final = Sql(
+    sqlite=(
+        "FROM {attempts} CROSS JOIN message WHERE message.id = attempt.msg_id AND attempt.endpoint_id = {endpoint}"
     ),
-    Dialect.POSTGRESQL: (
-        "FROM attempt CROSS JOIN LATERAL (SELECT event_type, channels, tags FROM message AS m"
-        " WHERE m.id = attempt.msg_id OFFSET 0) AS message WHERE attempt.endpoint_id = :endpoint"
+    postgresql=(
+        "FROM {attempts} CROSS JOIN LATERAL (SELECT event_type, channels, tags FROM message AS m"
+        " WHERE m.id = attempt.msg_id OFFSET 0) AS message WHERE attempt.endpoint_id = {endpoint}"
     ),
-}
+)
 # One probe per message: the primary key keeps the attempts of a message at one endpoint together.
-OF_MESSAGES: Final = {
-    Dialect.SQLITE: (
+OF_MESSAGES: Final = Sql(
+    sqlite=(
         "FROM json_each(:msgs) AS asked CROSS JOIN attempt"
         " WHERE attempt.msg_id = asked.value AND attempt.endpoint_id = :endpoint"
     ),
-    Dialect.POSTGRESQL: (
+    postgresql=(
         f"FROM {spread('msgs')} AS asked(id) CROSS JOIN LATERAL (SELECT * FROM attempt AS a"
         f" WHERE a.msg_id = asked.id AND a.endpoint_id = {hidden('endpoint')} OFFSET 0) AS attempt WHERE TRUE"
     ),
-}
+)
 # Each part is one bucket of attempts. On PostgreSQL the bucket of the messages also selects the partition.
-_IN_PARTS: Final = {
-    Dialect.SQLITE: (
-        f"SELECT {COLUMNS} FROM {pairs.PARTS[Dialect.SQLITE]} CROSS JOIN json_each((SELECT json_group_array(found)"
-        f" FROM (SELECT attempt.rowid AS found {{source}}{{conditions}}{pairs.IN_PART[Dialect.SQLITE]}"
+_IN_PARTS: Final = Sql(
+    sqlite=(
+        f"SELECT {COLUMNS} FROM {pairs.PARTS.sqlite} CROSS JOIN json_each((SELECT json_group_array(found)"
+        f" FROM (SELECT attempt.rowid AS found {{source}}{{conditions}}{pairs.IN_PART.sqlite}"
         " ORDER BY attempt.id {direction} LIMIT {rows:d}))) AS asked CROSS JOIN attempt"
         " WHERE attempt.rowid = asked.value"
     ),
-    Dialect.POSTGRESQL: (
-        f"SELECT {COLUMNS} FROM {pairs.PARTS[Dialect.POSTGRESQL]}"
-        f" CROSS JOIN LATERAL (SELECT attempt.* {{source}}{{conditions}}{pairs.IN_PART[Dialect.POSTGRESQL]}"
+    postgresql=(
+        f"SELECT {COLUMNS} FROM {pairs.PARTS.postgresql}"
+        f" CROSS JOIN LATERAL (SELECT attempt.* {{source}}{{conditions}}{pairs.IN_PART.postgresql}"
         " ORDER BY attempt.id {direction} LIMIT {rows:d}) AS attempt"
     ),
-}
-_ENDPOINT: Final = {Dialect.SQLITE: ":endpoint", Dialect.POSTGRESQL: hidden("endpoint")}
+)
+_ENDPOINT: Final = Sql(sqlite=":endpoint", postgresql=hidden("endpoint"))
 
 
 async def page(
@@ -70,7 +71,7 @@ async def page(
         return []
     outcomes, known = pairs.outcomes_of(filters), None
     if filters.message.is_empty and len(outcomes) > 1:  # an index has the order of the list
-        return await page_from(read, f"{_OF_ENDPOINT}{conditions(filters)}", window, filters, endpoint=endpoint_id)
+        return await page_from(read, f"{_BY_ENDPOINT}{conditions(filters)}", window, filters, endpoint=endpoint_id)
     groups = pairs.groups_of(app_id, filters.message)
     if groups:
         of_messages = _of_messages(window)
@@ -134,18 +135,18 @@ async def _read_in_pairs(
     statement: str,
 ) -> list[Row]:
     """Run a statement on the matching attempts in pairs of buckets, of each the first up to the window's rows."""
-    parts = pairs.parts_of(read.dialect, batch, window)
+    parts = pairs.parts_of(read, batch, window)
     if not parts["firsts"]:
         return []
-    source = _OF_ENDPOINT if filters.message.is_empty else _WITH_MESSAGE[read.dialect]
-    found = _IN_PARTS[read.dialect].format(
-        source=source.replace(":endpoint", _ENDPOINT[read.dialect]),
+    source = _OF_ENDPOINT if filters.message.is_empty else _WITH_MESSAGE
+    found = _IN_PARTS.format(
+        source=composed(source, attempts="attempt", endpoint=_ENDPOINT),
         conditions=f"{conditions(filters)}{message_filters.conditions(filters.message)}",
         direction=window.direction,
         rows=window.rows,
     )
     return await read.rows(
-        statement.replace("{found}", found),
+        composed(statement, found=found),
         endpoint=endpoint_id,
         **parts,
         **codes_of(filters),
@@ -157,7 +158,7 @@ async def _page_by_message(
     read: Read, endpoint_id: EndpointId, msgs: list[str], window: PageWindow, filters: AttemptFilter
 ) -> list[Attempt]:
     """Return a page of the attempts of messages at an endpoint."""
-    source = f"{OF_MESSAGES[read.dialect]}{conditions(filters)}"
+    source = composed("{source}{conditions}", source=OF_MESSAGES, conditions=conditions(filters))
     return await page_from(read, source, window, filters, is_row_expensive=True, endpoint=endpoint_id, msgs=msgs)
 
 
@@ -173,12 +174,13 @@ async def count(read: Read, endpoint_id: EndpointId, window: PageWindow, filters
             counted = f"SELECT count(*) AS n FROM ({{found}} LIMIT {limit:d}) AS counted"
             rows = await _read_in_pairs(read, endpoint_id, few, window, filters, counted)
             return int(rows[0]["n"]) if rows else 0
-    found = f"SELECT attempt.* {_OF_ENDPOINT}{conditions(filters)}{end_of(window, 'attempt.id')}"
+    found: Statement = f"SELECT attempt.* {_BY_ENDPOINT}{conditions(filters)}{end_of(window, 'attempt.id')}"
     if not filters.message.is_empty:
-        source = _WITH_MESSAGE[read.dialect].replace("FROM attempt", f"FROM ({found}) AS attempt", 1)
-        found = f"SELECT attempt.id {source}{message_filters.conditions(filters.message)}"
+        source = _WITH_MESSAGE.format(attempts=f"({found}) AS attempt", endpoint=":endpoint")
+        matches = message_filters.conditions(filters.message)
+        found = composed("SELECT attempt.id {source}{matches}", source=source, matches=matches)
     row = await read.one(
-        f"SELECT count(*) AS n FROM ({found}) AS counted",
+        composed("SELECT count(*) AS n FROM ({found}) AS counted", found=found),
         endpoint=endpoint_id,
         **codes_of(filters),
         **message_filters.values_of(filters.message),

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.ids import number_of
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Dialect, Read
+from tidings.storage.drivers.database import Read, Sql
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, END, LATE, bucket_of
 
 KeyRange = tuple[str, str]
@@ -24,10 +24,10 @@ _OF_VALUES: Final = (
     "SELECT asked.owner, asked.name, {buckets} FROM rows_of(:owners, :names, :lows) AS asked(owner, name, low)"
 )
 # A subquery returns one row, so the buckets of a value are one array.
-_OF_EACH_VALUE: Final = {
-    Dialect.SQLITE: _OF_VALUES.format(buckets=f"(SELECT json_group_array(bucket) FROM ({_OF_VALUE}))"),
-    Dialect.POSTGRESQL: _OF_VALUES.format(buckets=f"ARRAY({_OF_VALUE})"),
-}
+_OF_EACH_VALUE: Final = Sql(
+    sqlite=_OF_VALUES.format(buckets=f"(SELECT json_group_array(bucket) FROM ({_OF_VALUE}))"),
+    postgresql=_OF_VALUES.format(buckets=f"ARRAY({_OF_VALUE})"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ async def _read_parts(read: Read, groups: Sequence[Group], rest: _Range, limit: 
     # After a part of the pairs of one bucket, the other groups are read from that bucket on.
     lows = [rest.low[:BUCKET_WIDTH] if has_pairs and owner != groups[0].owner else rest.low for owner, _ in names]
     rows = await read.rows(
-        _OF_EACH_VALUE[read.dialect].replace("{direction}", PageWindow(rest.order, limit).direction),
+        _OF_EACH_VALUE.format(direction=PageWindow(rest.order, limit).direction),
         owners=[owner for owner, _ in names],
         names=[name for _, name in names],
         lows=lows,

@@ -8,7 +8,7 @@ from typing import Final
 from tidings.ids import MESSAGE, AppId, MessageId
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Dialect, Read
+from tidings.storage.drivers.database import Read, Sql
 from tidings.storage.lists import buckets, pairs
 from tidings.storage.tables import message_filters, messages
 from tidings.storage.tables.page_window import bounds_of, end_of, spread
@@ -20,19 +20,19 @@ _IN_PART: Final = (
 )
 # Both statements read the parts in the given order and stop at the limit. They have no constant bounds: with some,
 # PostgreSQL would plan every page again, which takes longer than reading it.
-_FIRST_IN: Final = {
-    Dialect.SQLITE: "SELECT found.value AS id FROM json_each(:firsts) AS part CROSS JOIN json_each(({part})) AS found"
+_FIRST_IN: Final = Sql(
+    sqlite="SELECT found.value AS id FROM json_each(:firsts) AS part CROSS JOIN json_each(({part})) AS found"
     " LIMIT {rows:d}".replace(
         "{part}",
         "SELECT json_group_array(id) FROM ("
         + _IN_PART.format(first="part.value", stop="json_extract(:ends, '$[' || part.key || ']')")
         + ")",
     ),
-    Dialect.POSTGRESQL: (
+    postgresql=(
         f"SELECT found.id AS id FROM {spread('firsts', 'ends')} AS part(first, stop) CROSS JOIN LATERAL"
         f" ({_IN_PART.format(first='part.first', stop='part.stop')}) AS found LIMIT {{rows:d}}"
     ),
-}
+)
 
 
 async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFilter) -> list[Message]:
@@ -65,7 +65,7 @@ async def first_in(
         return []
     conditions = message_filters.conditions(filters)
     rows = await read.rows(
-        _FIRST_IN[read.dialect].format(conditions=conditions, direction=window.direction, rows=window.rows),
+        _FIRST_IN.format(conditions=conditions, direction=window.direction, rows=window.rows),
         app=app_id,
         firsts=[first for first, _ in parts],
         ends=[end for _, end in parts],

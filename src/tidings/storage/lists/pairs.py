@@ -11,7 +11,7 @@ from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId
 from tidings.model.attempt import AttemptFilter, MessageStatus
 from tidings.model.message import MessageFilter
 from tidings.model.page import Order, PageWindow
-from tidings.storage.drivers.database import Dialect, Read, Sql
+from tidings.storage.drivers.database import Read, Sql
 from tidings.storage.lists import buckets
 from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import message_filters
@@ -84,9 +84,9 @@ async def batches(
 _EVERYTHING: Final = PageWindow(Order.ASCENDING, 0)
 
 
-def parts_of(dialect: Dialect, found: Sequence[str], window: PageWindow = _EVERYTHING) -> dict[str, list[str]]:
+def parts_of(read: Read, found: Sequence[str], window: PageWindow = _EVERYTHING) -> dict[str, list[str]]:
     """Return the key ranges of pairs, attempt first, as parameters of `PARTS`, cut to a page window of attempts."""
-    if dialect is Dialect.SQLITE:  # its index finds attempts without bounds on their messages
+    if read.has_one_writer:  # the index of SQLite finds attempts without bounds on their messages
         attempted = {each[:BUCKET_WIDTH] for each in found}
         parts = [(*part, "") for part in buckets.key_ranges(ATTEMPT, attempted, window)]
     else:
@@ -103,29 +103,28 @@ def parts_of(dialect: Dialect, found: Sequence[str], window: PageWindow = _EVERY
     }
 
 
-PARTS: Final = {
-    Dialect.SQLITE: "json_each(:firsts) AS part",
-    Dialect.POSTGRESQL: (
-        f"{spread('firsts', 'ends', 'msg_firsts', 'msg_ends')} AS part(first, stop, msg_first, msg_end)"
-    ),
-}
-IN_PART: Final = {
-    Dialect.SQLITE: " AND attempt.id >= part.value AND attempt.id < json_extract(:ends, '$[' || part.key || ']')",
-    Dialect.POSTGRESQL: (
+PARTS: Final = Sql(
+    sqlite="json_each(:firsts) AS part",
+    postgresql=(f"{spread('firsts', 'ends', 'msg_firsts', 'msg_ends')} AS part(first, stop, msg_first, msg_end)"),
+)
+IN_PART: Final = Sql(
+    sqlite=" AND attempt.id >= part.value AND attempt.id < json_extract(:ends, '$[' || part.key || ']')",
+    postgresql=(
         " AND attempt.id >= part.first AND attempt.id < part.stop"
         " AND attempt.msg_id >= part.msg_first AND attempt.msg_id < part.msg_end"
     ),
-}
-_MESSAGES_IN: Final = {
-    Dialect.SQLITE: (
-        f"SELECT attempt.msg_id FROM {PARTS[Dialect.SQLITE]} CROSS JOIN attempt"
-        f" WHERE attempt.endpoint_id = :endpoint{{status}}{IN_PART[Dialect.SQLITE]}"
+)
+_MESSAGES_IN: Final = Sql(
+    sqlite=(
+        f"SELECT attempt.msg_id FROM {PARTS.sqlite} CROSS JOIN attempt"
+        f" WHERE attempt.endpoint_id = :endpoint{{status}}{IN_PART.sqlite} LIMIT {{limit:d}}"
     ),
-    Dialect.POSTGRESQL: (
-        f"SELECT tried.msg_id FROM {PARTS[Dialect.POSTGRESQL]} CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt"
-        f" WHERE attempt.endpoint_id = {hidden('endpoint')}{{status}}{IN_PART[Dialect.POSTGRESQL]} OFFSET 0) AS tried"
+    postgresql=(
+        f"SELECT tried.msg_id FROM {PARTS.postgresql} CROSS JOIN LATERAL (SELECT attempt.msg_id FROM attempt"
+        f" WHERE attempt.endpoint_id = {hidden('endpoint')}{{status}}{IN_PART.postgresql} OFFSET 0) AS tried"
+        " LIMIT {limit:d}"
     ),
-}
+)
 
 
 async def messages_in(
@@ -136,6 +135,6 @@ async def messages_in(
     On SQLite the result includes messages of other buckets that were attempted in the same ones.
     """
     condition, limit = "" if status is None else f" AND attempt.status = {status:d}", read.tuning.lists.candidates
-    text = f"{_MESSAGES_IN[read.dialect].replace('{status}', condition)} LIMIT {limit + 1:d}"
-    rows = await read.rows(text, endpoint=endpoint_id, **parts_of(read.dialect, found))
+    statement = _MESSAGES_IN.format(status=condition, limit=limit + 1)
+    rows = await read.rows(statement, endpoint=endpoint_id, **parts_of(read, found))
     return None if len(rows) > limit else {row["msg_id"] for row in rows}

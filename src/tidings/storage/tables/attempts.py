@@ -19,7 +19,7 @@ from tidings.model.attempt import (
     StatusCodeClass,
 )
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Read, Row, Value, Write
+from tidings.storage.drivers.database import Read, Row, Statement, Value, Write, composed
 from tidings.storage.tables import messages
 from tidings.storage.tables.page_window import bounds_of, end_of
 
@@ -46,7 +46,7 @@ async def page_of_message(read: Read, msg_id: MessageId, window: PageWindow, fil
 
 async def page_from(
     read: Read,
-    source: str,
+    source: Statement,
     window: PageWindow,
     filters: AttemptFilter,
     *,
@@ -54,8 +54,9 @@ async def page_from(
     **values: Value | Sequence[Value],
 ) -> list[Attempt]:
     """Return a page of the attempts in a source (FROM and WHERE), ordered by id."""
+    end = end_of(window, "attempt.id", is_row_expensive=is_row_expensive)
     rows = await read.rows(
-        f"SELECT {COLUMNS} {source}{end_of(window, 'attempt.id', is_row_expensive=is_row_expensive)}",
+        composed("SELECT {columns} {source}{end}", columns=COLUMNS, source=source, end=end),
         **codes_of(filters),
         **values,
         **bounds_of(window),

@@ -9,7 +9,7 @@ from tidings.errors import not_found
 from tidings.ids import MESSAGE, AppId, MessageId, OrgId
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Message, MessageFilter
-from tidings.storage.drivers.database import Dialect, Read, Row, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Write
 from tidings.storage.tables import message_filters, settlement
 from tidings.storage.tables.page_window import spread
 
@@ -42,20 +42,20 @@ async def get(read: Read, app_id: AppId, ref: str, *, with_payload: bool = True)
 
 
 # LATERAL and OFFSET 0 force a lookup by id. With a plain join, PostgreSQL may read a whole partition.
-_BY_IDS: Final = {
-    Dialect.SQLITE: "FROM message WHERE id IN :ids",
-    Dialect.POSTGRESQL: (
-        f"FROM {spread('ids')} AS requested(id) CROSS JOIN LATERAL"
-        " (SELECT * FROM message AS m WHERE m.id = requested.id OFFSET 0) AS message WHERE TRUE"
+_BY_IDS: Final = Sql(
+    sqlite="SELECT {columns} FROM message WHERE id IN :ids{conditions}",
+    postgresql=(
+        f"SELECT {{columns}} FROM {spread('ids')} AS requested(id) CROSS JOIN LATERAL"
+        " (SELECT * FROM message AS m WHERE m.id = requested.id OFFSET 0) AS message WHERE TRUE{conditions}"
     ),
-}
+)
 
 
 async def by_ids(read: Read, msg_ids: Sequence[str]) -> dict[MessageId, Message]:
     """Return messages by id, without payloads; deleted ones are left out."""
     if not msg_ids:
         return {}
-    rows = await read.rows(f"SELECT {columns(with_payload=False)} {_BY_IDS[read.dialect]}", ids=list(msg_ids))
+    rows = await read.rows(_BY_IDS.format(columns=columns(with_payload=False), conditions=""), ids=list(msg_ids))
     return {MessageId(row["id"]): message_of(row) for row in rows}
 
 
@@ -67,13 +67,13 @@ async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, b
     ids = [message.id for message in messages if message.payload_bytes is not None]
     if not ids:
         return {}
-    rows = await read.rows(f"SELECT message.id, message.payload {_BY_IDS[read.dialect]}", ids=ids)
+    rows = await read.rows(_BY_IDS.format(columns="message.id, message.payload", conditions=""), ids=ids)
     return {MessageId(row["id"]): bytes(row["payload"]) for row in rows if row["payload"] is not None}
 
 
 async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
     """Return the ids of those of the given messages that match the filters."""
-    statement = f"SELECT message.id {_BY_IDS[read.dialect]}{message_filters.conditions(filters)}"
+    statement = _BY_IDS.format(columns="message.id", conditions=message_filters.conditions(filters))
     return {row["id"] for row in await read.rows(statement, ids=list(msg_ids), **message_filters.values_of(filters))}
 
 
