@@ -127,7 +127,7 @@ async def test_attempts_are_counted_by_an_index_only_scan(world: World) -> None:
     for analyzed in (False, True):
         if analyzed:
             await run_sql(world.db, "ANALYZE")
-        some = {"ids": [world.seed.app.id], "first": "atmpt_0", "end": "atmpt_z", "most": 100}
+        some = {"ids": [world.seed.app.id], "first": "atmpt_0", "end": "atmpt_z", "limit": 100}
         plan = await explained(world.db, store._ATTEMPTS, **some)  # type: ignore[arg-type]  # noqa: SLF001
         if world.db.dialect is Dialect.SQLITE:
             assert "SEARCH attempt USING COVERING INDEX" in plan, plan
