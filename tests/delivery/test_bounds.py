@@ -271,8 +271,8 @@ async def test_rows_without_memory_stay_first_in_the_queue(db: Database) -> None
 class _Breaking:
     """A transaction whose connection breaks while it reads large payloads."""
 
-    async def rows(self, _sql: object, *, ids: list[str], most: int) -> list[dict[str, object]]:
-        if most > LARGE:
+    async def rows(self, _sql: object, *, ids: list[str], limit: int) -> list[dict[str, object]]:
+        if limit > LARGE:
             raise Unavailable("the connection is lost")
         return [{"id": each, "size": 2 * LARGE, "payload": None} for each in ids]
 
