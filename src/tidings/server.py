@@ -55,7 +55,7 @@ from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.drivers.migrate import migrate as run_migrations
 from tidings.storage.drivers.migrate import require_current
 from tidings.storage.drivers.store import connection_limit, opened
-from tidings.storage.tables import intake, nodes
+from tidings.storage.tables import idempotency, nodes
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import janitor
@@ -323,7 +323,7 @@ class Server:
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:
                 async with self._db.write() as tx:
-                    expired = await intake.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
+                    expired = await idempotency.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
         except Exception as error:  # noqa: BLE001 - the next run is in an hour
             failure("housekeeping", error)
 

@@ -18,7 +18,7 @@ from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database, Dialect, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import intake
+from tidings.storage.tables import idempotency
 
 URL = "http://127.0.0.1:9/"
 
@@ -266,7 +266,7 @@ async def test_records_expire_even_if_a_later_request_reuses_an_older_key(db: Da
         expired = 10
         while expired == 10:
             async with db.write() as tx:
-                expired = await intake.expire(tx, now=SystemClock().now(), limit=10)
+                expired = await idempotency.expire(tx, now=SystemClock().now(), limit=10)
         left = await path.rows("SELECT key FROM idempotency_record")
 
     assert left == [("daily",)]

@@ -16,7 +16,7 @@ from tidings.errors import conflict, not_found
 from tidings.ids import MessageId
 from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Declined, OneStatement, Write
-from tidings.storage.tables import intake
+from tidings.storage.tables import idempotency, intake
 from tidings.storage.tables import routing as routings
 from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.intake import DeliveryRow, SmallBatch
@@ -139,7 +139,7 @@ def _claims(items: Sequence[PendingMessage]) -> dict[str, str]:
 async def _claim_keys(tx: Write, items: list[PendingMessage], now: int) -> list[PendingMessage]:
     """Claim idempotency keys; return the messages without a key or with a free one."""
     claims = _claims(items)
-    held = await intake.claim_idempotency_keys(tx, claims, now=now, expires_at=now + RETENTION_MS)
+    held = await idempotency.claim_for_messages(tx, claims, now=now, expires_at=now + RETENTION_MS)
     if not held:
         return items
     stored = await intake.stored(tx, list(held.values()))
@@ -160,7 +160,7 @@ async def _claim_event_ids(tx: Write, items: list[PendingMessage]) -> list[Pendi
         return items
     lost = [item for item in items if item.message.id in taken]
     keys = [item.request.idempotency_key for item in lost]
-    await intake.release_idempotency_keys(tx, [key for key in keys if key is not None])
+    await idempotency.release(tx, [key for key in keys if key is not None])
     for item in lost:
         item.result = conflict()
     return [item for item in items if item.message.id not in taken]

@@ -7,13 +7,13 @@ Accept needs no `find`, because its transaction claims the idempotency key. Only
 from tidings.core.services import AcceptResult, Services
 from tidings.errors import conflict
 from tidings.model.message import AcceptedMessage
-from tidings.storage.tables import intake
+from tidings.storage.tables import idempotency, intake
 
 
 async def find(services: Services, idempotency_key: str) -> AcceptResult | None:
     """Return the result of the first request with this idempotency key, or None if there was none."""
     async with services.db.read() as read:
-        msg_id = await intake.holder(read, idempotency_key, now=services.now())
+        msg_id = await idempotency.message_of(read, idempotency_key, now=services.now())
         if msg_id is None:
             return None
         found = await intake.stored(read, [msg_id])

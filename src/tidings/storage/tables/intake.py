@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Bulk writes of accepted messages: idempotency records, event ids, messages and deliveries.
+"""Bulk writes of accepted messages: event ids, messages and deliveries.
 
-An earlier request may hold an idempotency key or an event id. A bulk statement returns only the number of keys that it
-claimed. If that is not all of them, which is rare, a second query finds the holders of the others. Rows are written in
-key order, so two nodes with the same keys wait for each other without a deadlock.
+An earlier request may hold an event id. A bulk statement returns only the number of ids that it claimed. If that is not
+all of them, which is rare, a second query finds the holders of the others. Rows are written in key order, so two nodes
+with the same ids wait for each other without a deadlock.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tidings.ids import AppId, MessageId, OrgId
 from tidings.model.message import AcceptedMessage, MessageExtras
-from tidings.storage.drivers.database import OneStatement, Read, Row, Sql, Table, Value, Write
+from tidings.storage.drivers.database import OneStatement, Read, Row, Table, Value, Write
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 
@@ -60,55 +60,14 @@ class MessageRow(NamedTuple):
 
 _as_json: Final = lru_cache(maxsize=1_024)(json.dumps)
 """Cached because most messages have one of a few sets of channels."""
-_KEYS: Final = Sql(
-    # On SQLite a renewed row gets the highest rowid, because `expire` assumes that rowids follow expiry.
-    sqlite="""
-INSERT INTO idempotency_record (key, msg_id, expires_at) VALUES (?1, ?2, ?3)
-ON CONFLICT (key) DO UPDATE
-SET rowid = (SELECT max(rowid) + 1 FROM idempotency_record),
-  msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
-WHERE idempotency_record.expires_at <= ?4
-""",
-    postgresql="""
-INSERT INTO idempotency_record (key, msg_id, expires_at)
-SELECT k, m, e FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS t(k, m, e, now)
-ON CONFLICT (key) DO UPDATE
-SET msg_id = excluded.msg_id, expires_at = excluded.expires_at, status = NULL, body = NULL
-WHERE idempotency_record.expires_at <= ($4::bigint[])[1]
-""",
-)
-_HOLDER: Final = "SELECT msg_id FROM idempotency_record WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
-_HOLDERS: Final = "SELECT key, msg_id FROM idempotency_record WHERE key IN :keys"
 _EVENT_IDS: Final = (
     "INSERT INTO event_id (app_id, event_id, msg_id) SELECT * FROM given(app text, event text, msg text)"
     " ON CONFLICT DO NOTHING"
 )
 _EVENT_HOLDER: Final = "SELECT msg_id FROM event_id WHERE app_id = :app AND event_id = :event"
-_RELEASE: Final = "DELETE FROM idempotency_record WHERE key IN :keys"
 _PLAIN: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("event_id")])
 _USUAL: Final = Table("message", MessageRow._fields[: MessageRow._fields.index("tags")])
 _WHOLE: Final = Table("message", MessageRow._fields)
-_EXPIRE: Final = Sql(
-    # Rowids follow expiry, so the first rows expire first.
-    sqlite=(
-        "DELETE FROM idempotency_record"
-        " WHERE rowid IN (SELECT rowid FROM idempotency_record ORDER BY rowid LIMIT :limit) AND expires_at <= :now"
-    ),
-    postgresql=(
-        "DELETE FROM idempotency_record WHERE key IN"
-        " (SELECT key FROM idempotency_record WHERE expires_at <= CAST(:now AS BIGINT)"
-        " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-    ),
-)
-
-
-async def claim_idempotency_keys(tx: Write, claims: Mapping[str, str], *, now: int, expires_at: int) -> dict[str, str]:
-    """Claim idempotency keys, each for a message; return the keys already in use, with the messages that hold them."""
-    rows = sorted([(key, msg_id, expires_at, now) for key, msg_id in claims.items()])
-    if not rows or await tx.bulk(_KEYS, rows) == len(rows):
-        return {}
-    held = await tx.rows(_HOLDERS, keys=list(claims))
-    return {row["key"]: row["msg_id"] for row in held if claims[row["key"]] != row["msg_id"]}
 
 
 async def claim_event_ids(tx: Write, messages: Sequence[AcceptedMessage]) -> set[str]:
@@ -122,11 +81,6 @@ async def claim_event_ids(tx: Write, messages: Sequence[AcceptedMessage]) -> set
         if holder["msg_id"] != row.msg_id:
             lost.add(row.msg_id)
     return lost
-
-
-async def release_idempotency_keys(tx: Write, idempotency_keys: Sequence[str]) -> None:
-    """Release the idempotency keys that this transaction claimed for messages that it refuses."""
-    await tx.run(_RELEASE, keys=idempotency_keys)
 
 
 _Shape = tuple[str, str, str, tuple[str, ...] | None, tuple[str, ...] | None]
@@ -243,23 +197,12 @@ def columns(rows: Sequence[Sequence[Value]], count: int) -> list[list[Value]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * count
 
 
-async def expire(tx: Write, *, now: int, limit: int) -> int:
-    """Delete up to `limit` expired idempotency records; return the number."""
-    return await tx.run(_EXPIRE, now=now, limit=limit)
-
-
 _STORED: Final = (
     "SELECT id, app_id, org_id, event_type, event_id, channels, tags, deliver_at, raw, expires_at, payload"
     " FROM message WHERE id IN :ids"
 )
 _EXPIRED: Final = b'{"expired":true}'
 """Replaces a payload that was deleted."""
-
-
-async def holder(read: Read, idempotency_key: str, *, now: int) -> str | None:
-    """Return the id of the message that holds an idempotency key, or None if there is none or it has expired."""
-    row = await read.row(_HOLDER, key=idempotency_key, now=now)
-    return None if row is None else str(row["msg_id"])
 
 
 async def stored(read: Read, msg_ids: Sequence[str]) -> dict[str, AcceptedMessage]:
