@@ -75,8 +75,8 @@ async def batches(
     else:
         some = await of_messages(read, EndpointId(endpoint.owner), known)
         found = buckets.once(buckets.inside(some if LATE in endpoint.values else map(flipped, some), window))
-    # A bucket of filtered messages may have a single row of the page; other buckets have many.
-    first = buckets.GROWTH * read.tuning.lists.buckets if messages else read.tuning.lists.buckets
+    # A bucket of filtered messages may have a single row of the page; other buckets, and few buckets, have many.
+    first = read.tuning.lists.buckets * (buckets.GROWTH if messages and known is None else 1)
     async for batch in buckets.batches(found, first):
         yield batch
 
