@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Runs that assert durations or CPU time: they need the machine to themselves.
-TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/test_recover.py
+TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/kinds/test_recover.py
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
 QUICK := tests/model tests/core tests/storage tests/api
 SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \

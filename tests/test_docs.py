@@ -128,6 +128,14 @@ def test_every_make_target_named_in_the_readme_exists() -> None:
     assert [] == [target for target in sorted(named) if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
 
 
+def test_every_test_file_named_in_the_makefile_exists() -> None:
+    made = subprocess.run(["make", "-n", "quick", "chaos"], cwd=ROOT, capture_output=True, text=True, check=True)
+    named = set(re.findall(r"(?<![\w/])tests(?:/\w+)+(?:\.py)?", made.stdout))
+
+    assert "tests/tasks/kinds/test_recover.py" in named
+    assert [] == sorted(path for path in named if not (ROOT / path).exists())
+
+
 COMMANDS = sorted(
     {
         tuple(re.split(r" \||\)", line.partition("bin/tidings ")[2])[0].split())
