@@ -133,7 +133,7 @@ def test_every_operation_has_an_imperative_summary_and_a_description(operations:
         summary = operation["summary"]
         assert len(summary) <= SUMMARY_MAX, name
         assert summary[-1] != ".", name
-        assert summary.partition(" ")[0] in VERBS, name
+        assert summary.partition(" ")[0] in VERBS, f"{name}: the summary begins with a verb; add a new one to VERBS"
     assert [] == _undescribed(iter(operations.items()))
 
 

@@ -104,7 +104,7 @@ def test_each_schema_has_the_members_of_the_contract(ours: Json, theirs: Json) -
         if name.endswith("In"):
             assert set(contract.get("required", ())) == set(mine.get("required", ()))
         assert set(contract.get("required", ())) <= set(mine.get("required", ())), name
-        assert sorted(contract.get("enum", ())) == sorted(mine.get("enum", ()))
+        assert sorted(contract.get("enum", ())) == sorted(mine.get("enum", ())), f"{name}: SDKs fail at unknown values"
 
 
 def test_every_reference_has_a_target(ours: Json) -> None:
