@@ -11,8 +11,8 @@ from api.kit import ORG, Api
 from tidings.core import wiping
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.ids import ATTEMPT, AppId, new
-from tidings.storage.tables import apps, endpoint_history, routing
-from tidings.storage.tables.endpoint_history import ROWS_MAX
+from tidings.storage.tables import apps, routing
+from tidings.storage.tables.routing import HISTORY_ROWS_MAX
 
 WINDOW = 1_000
 EVERY = "SELECT at, event_types, channels, disabled, disabled_reason, deleted FROM endpoint_history"
@@ -117,14 +117,14 @@ async def test_an_endpoint_keeps_its_newest_rows(setup: Setup) -> None:
     before = await setup.count()
 
     async with setup.api.db.write() as tx:
-        for number in range(ROWS_MAX + 10):
+        for number in range(HISTORY_ROWS_MAX + 10):
             await apps.advance_routing_version(tx, AppId(setup.app), number)
             await tx.run("UPDATE endpoint SET channels = :names", names=json.dumps([str(number)]))
-            await endpoint_history.record(tx, setup.endpoint, number)
+            await routing.record_history(tx, setup.endpoint, number)
         rows = await tx.rows(f"{EVERY} WHERE endpoint_id = :id ORDER BY routing_version", id=setup.endpoint)
-        assert [*range(10, ROWS_MAX + 10)] == [row["at"] for row in rows]
-        assert ROWS_MAX + before - 1 == (await tx.one("SELECT count(*) AS n FROM endpoint_history"))["n"]
-        found = await endpoint_history.in_force(tx, [setup.endpoint, other], 9)
+        assert [*range(10, HISTORY_ROWS_MAX + 10)] == [row["at"] for row in rows]
+        assert HISTORY_ROWS_MAX + before - 1 == (await tx.one("SELECT count(*) AS n FROM endpoint_history"))["n"]
+        found = await routing.settings_in_force(tx, [setup.endpoint, other], 9)
     assert {} == found
 
 
@@ -133,8 +133,8 @@ async def test_two_writes_in_one_millisecond_keep_their_order(setup: Setup) -> N
         for name in ("first", "second"):
             await apps.advance_routing_version(tx, AppId(setup.app), 5)
             await tx.run("UPDATE endpoint SET channels = :names", names=json.dumps([name]))
-            await endpoint_history.record(tx, setup.endpoint, 5)
-        [found] = (await endpoint_history.in_force(tx, [setup.endpoint], 6)).values()
+            await routing.record_history(tx, setup.endpoint, 5)
+        [found] = (await routing.settings_in_force(tx, [setup.endpoint], 6)).values()
 
     assert ("second",) == found.channels
 

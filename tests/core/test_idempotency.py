@@ -14,7 +14,7 @@ from tidings.errors import AppError, conflict
 from tidings.storage.drivers.database import Busy, Database, Write
 from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.store import opened
-from tidings.storage.tables import settings
+from tidings.storage.tables import nodes as node_rows
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ class Work:
         await self.let_go.wait()
         if self.fails:
             raise conflict()
-        return await settings.get_or_set(tx, "made by", self.name)
+        return await node_rows.get_or_set_setting(tx, "made by", self.name)
 
 
 async def _lock_wait(db: Database) -> None:

@@ -16,7 +16,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG, AppId, MessageId
 from tidings.model.message import AcceptedMessage
 from tidings.storage.drivers.database import Database, Write
-from tidings.storage.tables import intake, settings
+from tidings.storage.tables import intake, nodes
 
 NOW = 1_700_000_000_000
 
@@ -48,7 +48,7 @@ async def test_an_unlimited_payload_is_kept_ninety_days(db: Database) -> None:
 
     assert [young] == await kept(db)
     async with db.read() as read:
-        assert old == await settings.find(read, retention.MARK)
+        assert old == await nodes.setting(read, retention.MARK)
 
 
 async def test_a_payload_with_its_own_retention_expires_at_its_timestamp(db: Database) -> None:

@@ -15,7 +15,7 @@ from tidings.model.app import App
 from tidings.model.token import ISSUER, Capability, Principal
 from tidings.storage.drivers.database import Database, retried
 from tidings.storage.drivers.sqlite_file import stored_setting
-from tidings.storage.tables import apps, settings
+from tidings.storage.tables import apps, nodes
 
 ORG_TOKEN_MS: Final = 10 * 365 * DAY
 APP_TOKEN_MS: Final = 28 * DAY
@@ -35,7 +35,7 @@ async def jwt_secret(db: Database, given: str | None) -> str:
 
     async def work() -> str:
         async with db.write() as tx:
-            return await settings.get_or_set(tx, _SECRET_NAME, fresh)
+            return await nodes.get_or_set_setting(tx, _SECRET_NAME, fresh)
 
     return await retried(work)
 

@@ -15,8 +15,8 @@ from tidings import ids, observe
 from tidings.clock import MINUTE, SECOND, Clock
 from tidings.model.throttle import SECOND_US, WINDOW_US
 from tidings.storage.drivers.database import Database
-from tidings.storage.tables import rescheduling
-from tidings.storage.tables.rescheduling import ScheduledDelivery
+from tidings.storage.tables import nodes
+from tidings.storage.tables.nodes import ScheduledDelivery
 
 _CHECK_SECONDS: Final = 5.0
 _STEP_MS: Final = SECOND
@@ -64,17 +64,17 @@ class ClockWatch:
 async def reschedule(db: Database, now: int) -> int:
     """Reschedule the work that a fast clock scheduled too late; return the number of deliveries changed."""
     async with db.write() as tx:
-        await rescheduling.cap_throttles(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
-        await rescheduling.cap_task_waits(tx, now=now, latest=now + _TASK_MS)
+        await nodes.cap_throttles(tx, now=now, tat=now * (SECOND_US // SECOND) + WINDOW_US)
+        await nodes.cap_task_waits(tx, now=now, latest=now + _TASK_MS)
     moved = 0
     after: tuple[str, str] | None = ("", "")
     while after is not None:
         async with db.read() as read:
-            found, after = await rescheduling.scheduled(read, now=now, after=after, limit=_CHUNK)
+            found, after = await nodes.scheduled_deliveries(read, now=now, after=after, limit=_CHUNK)
         changes = [(each, *times) for each in found if (times := _times(each, now)) != (each.due_at, each.retry_at)]
         if changes:
             async with db.write() as tx:
-                moved += await rescheduling.move(tx, changes)
+                moved += await nodes.move_deliveries(tx, changes)
     return moved
 
 

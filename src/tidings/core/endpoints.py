@@ -22,7 +22,7 @@ from tidings.model.endpoint import Endpoint, EndpointDraft, deduplicated
 from tidings.model.health import NO_FAILURES
 from tidings.model.page import Cursor, Page
 from tidings.storage.drivers.database import Read, Write, retried
-from tidings.storage.tables import apps, endpoint_history, endpoints, event_types
+from tidings.storage.tables import apps, endpoints, event_types, routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ async def delete(services: Services, app: App, ref: str) -> None:
             await apps.advance_routing_version(tx, app.id, now)
             endpoint = await endpoints.get(tx, app.id, ref)
             await endpoints.delete(tx, endpoint.id, now)
-            await endpoint_history.record(tx, endpoint.id, now)
+            await routing.record_history(tx, endpoint.id, now)
             await notify(tx, services, app, endpoint, operational.ENDPOINT_DELETED)
             refresh_after_commit(tx, services, endpoint)
 
@@ -152,7 +152,7 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
     if endpoint.disabled:
         await health.note_disabled(tx, endpoint.id, now)
         endpoint = replace(endpoint, record=replace(endpoint.record, disabled_at=now))
-    await endpoint_history.record(tx, endpoint.id, now)
+    await routing.record_history(tx, endpoint.id, now)
     await notify(tx, services, app, endpoint, operational.ENDPOINT_CREATED)
     tx.after_commit(lambda: services.notifier.routing(app.id))
     return endpoint
@@ -172,7 +172,7 @@ async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, ed
         await health.reset(tx, endpoint.id)
         await notify(tx, services, app, endpoint, operational.ENDPOINT_ENABLED)
         endpoint = replace(endpoint, record=NO_FAILURES)
-    await endpoint_history.record(tx, endpoint.id, endpoint.updated_at)
+    await routing.record_history(tx, endpoint.id, endpoint.updated_at)
     if endpoint.has_same_delivery_settings(before):
         tx.after_commit(lambda: services.notifier.routing(app.id))
     else:

@@ -9,7 +9,7 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import AttemptSummary, DeliveryFacts, Explanation, MessageFacts, explain
 from tidings.model.page import Cursor, Page
-from tidings.storage.tables import endpoint_history, endpoints, explanations, messages
+from tidings.storage.tables import endpoints, explanations, messages, routing
 from tidings.storage.tables.explanations import NOTHING, EndpointDeliveries
 
 
@@ -42,7 +42,7 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
         ids = sorted(endpoint.id for endpoint, _ in found)
         stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
-        in_force = await endpoint_history.in_force(read, list(open_since), subject.at) if open_since else {}
+        in_force = await routing.settings_in_force(read, list(open_since), subject.at) if open_since else {}
         canceled = await explanations.canceled(read, request.app.id, message.id, open_since) if open_since else {}
     now = services.clock.now()
     rows = [

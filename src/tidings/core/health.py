@@ -15,7 +15,7 @@ from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.tables import apps, endpoint_history, endpoints, health, recent, throttles
+from tidings.storage.tables import apps, endpoints, health, recent, routing, throttles
 
 _CHUNK: Final = 1_000
 
@@ -92,7 +92,7 @@ async def enable(
         if await health.enable(tx, before.id, now):
             await operational.emit(tx, app.org_id, operational.ENDPOINT_ENABLED, _event_data(app, before), now)
         await reset(tx, before.id)
-        await endpoint_history.record(tx, before.id, now)
+        await routing.record_history(tx, before.id, now)
         started = [await start(services, tx, app, before, options.created_by) for start in options.catching_up]
         tx.after_commit(lambda: services.notifier.routing(app.id))
         [found] = await with_recent(tx, [before], now)

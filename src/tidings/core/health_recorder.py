@@ -21,7 +21,7 @@ from tidings.model.health import EndpointDisabledReason, ExhaustionVerdict, judg
 from tidings.model.routing import Receiver
 from tidings.observe import transition
 from tidings.storage.drivers.database import Write
-from tidings.storage.tables import apps, endpoint_history, health
+from tidings.storage.tables import apps, health, routing
 from tidings.storage.tables.health import EndpointHealth
 
 FAILING_AFTER: Final = 4
@@ -220,7 +220,7 @@ def _actions(endpoint: EndpointHealth, kinds: set[HealthEventKind], now: int, wi
 async def _disable(tx: Write, endpoint: EndpointHealth, now: int, reason: EndpointDisabledReason) -> None:
     if not await health.disable(tx, endpoint.id, now, reason):
         return
-    await endpoint_history.record(tx, endpoint.id, now)
+    await routing.record_history(tx, endpoint.id, now)
     since = endpoint.record.failing_since
     data: dict[str, Any] = {
         "appId": endpoint.app_id,

@@ -14,7 +14,7 @@ from tidings import ids
 from tidings.clock import DAY
 from tidings.ids import OrgId
 from tidings.storage.drivers.database import Database, Write
-from tidings.storage.tables import operational_events
+from tidings.storage.tables import health
 
 ENDPOINT_CREATED: Final = "endpoint.created"
 ENDPOINT_UPDATED: Final = "endpoint.updated"
@@ -48,7 +48,7 @@ async def emit_all(tx: Write, events: Sequence[OperationalEvent], now: int) -> N
     """Store many operational events; see `emit`."""
     rows = [(ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data)) for each in events]
     if rows:
-        await operational_events.add(tx, rows)
+        await health.add_events(tx, rows)
 
 
 def payload(type_: str, data: dict[str, Any]) -> str:
@@ -62,4 +62,4 @@ async def prune(db: Database, now: int) -> None:
     deleted = _CHUNK
     while deleted == _CHUNK:
         async with db.write() as tx:
-            deleted = await operational_events.expire(tx, before=before, limit=_CHUNK)
+            deleted = await health.expire_events(tx, before=before, limit=_CHUNK)

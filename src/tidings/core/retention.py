@@ -13,7 +13,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.ids import MESSAGE, first_at
 from tidings.model.message import RETENTION_MS
 from tidings.storage.drivers.database import Database, retried
-from tidings.storage.tables import messages, settings
+from tidings.storage.tables import messages, nodes
 
 MARK: Final = "payloads_expired_to"
 
@@ -42,7 +42,7 @@ async def _expire_old(db: Database, now: int, tuning: CoreTuning) -> int:
     """Delete expired payloads with the default retention, from the stored position; return their number."""
     deleted, before = 0, first_at(MESSAGE, now - RETENTION_MS)
     async with db.read() as read:
-        after = await settings.find(read, MARK) or ""
+        after = await nodes.setting(read, MARK) or ""
     while True:
         async with db.read() as read:
             found = await messages.old(read, after=after, before=before, limit=tuning.expiry_rows_read)
@@ -60,7 +60,7 @@ async def _expunge(db: Database, msg_ids: list[str], mark: str | None) -> None:
         async with db.write(background=True) as tx:
             await messages.expunge(tx, msg_ids)
             if mark is not None:
-                await settings.advance(tx, MARK, mark)
+                await nodes.advance_setting(tx, MARK, mark)
 
     await retried(work)
     await asyncio.sleep(0)  # other writes go first

@@ -17,7 +17,7 @@ from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.rotation import rotated
 from tidings.model.signature import AnyKey
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.tables import apps, endpoints, settings
+from tidings.storage.tables import apps, endpoints, nodes
 from tidings.storage.tables.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
@@ -30,7 +30,7 @@ async def require_main_secret(db: Database, encryption: Encryption) -> None:
         async with db.write() as tx:
             proof = encryption.create_proof()
             encryption.verify_proof(
-                await settings.find(tx, _PROOF) if proof is None else await settings.get_or_set(tx, _PROOF, proof)
+                await nodes.setting(tx, _PROOF) if proof is None else await nodes.get_or_set_setting(tx, _PROOF, proof)
             )
 
     await retried(work)

@@ -9,7 +9,7 @@ import msgspec
 
 from tidings.model.task import Plan, Task
 from tidings.storage.drivers.database import Read
-from tidings.storage.tables import usage
+from tidings.storage.tables import apps
 from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks.handler import TaskHandler
 from tidings.tasks.key_ranges import OwnedRange, after
@@ -50,7 +50,7 @@ async def total_to(read: Read, org_id: str, last: str, *, limit: int) -> tuple[i
 async def first_applications(read: Read, task: Task, limit: int) -> Sequence[str]:
     """Return the first applications of a task's organization."""
     last = await APPLICATIONS.high_water_mark(read, task.org_id)
-    found = await usage.applications(read, task.org_id, after="", last=last, limit=limit)
+    found = await apps.app_refs(read, task.org_id, after="", last=last, limit=limit)
     return [each.id for each in found]
 
 

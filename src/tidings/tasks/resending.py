@@ -22,7 +22,7 @@ from tidings.model.endpoint import Endpoint
 from tidings.model.task import Batch, ChunkResult, MustWait, PermanentFailure, Plan, Task
 from tidings.model.task_kind import TaskResult
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import deliveries, endpoints, recovery
+from tidings.storage.tables import deliveries, endpoints, replays
 from tidings.storage.tables.key_ranges import OwnedRows, Scanned, ScanVerdict
 from tidings.storage.tables.replays import ReplayTarget
 from tidings.tasks import key_ranges
@@ -194,7 +194,7 @@ class Resending(TaskHandler, ReadsAhead, Generic[ArgsT]):
 
 async def _require_endpoint(tx: Write, endpoint_id: str, *, wait_while_disabled: bool) -> None:
     """Require that an endpoint exists and is enabled. With `wait_while_disabled`, wait for it."""
-    disabled = await recovery.is_disabled(tx, endpoint_id)
+    disabled = await replays.is_disabled(tx, endpoint_id)
     if disabled is None:
         raise PermanentFailure("endpoint_deleted", "The endpoint was deleted while the task was in progress.")
     if disabled and wait_while_disabled:

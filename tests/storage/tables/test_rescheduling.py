@@ -5,8 +5,8 @@ import pytest
 
 from tasks.kit import explained
 from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Write
-from tidings.storage.tables import rescheduling
-from tidings.storage.tables.rescheduling import ScheduledDelivery
+from tidings.storage.tables import nodes
+from tidings.storage.tables.nodes import ScheduledDelivery
 
 NOW = 1_800_000_000_000
 LATER = NOW + 1_000
@@ -47,7 +47,7 @@ async def scanned(read: Read, limit: int) -> tuple[list[ScheduledDelivery], int]
     after: tuple[str, str] | None = ("", "")
     chunks = 0
     while after is not None:
-        some, after = await rescheduling.scheduled(read, now=NOW, after=after, limit=limit)
+        some, after = await nodes.scheduled_deliveries(read, now=NOW, after=after, limit=limit)
         found += some
         chunks += after is not None
     return found, chunks
@@ -65,15 +65,15 @@ async def test_a_chunk_reads_only_its_own_rows(db: Database, statistics: str) ->
         await tx.run("UPDATE delivery SET due_at = :later WHERE due_at < :later", later=LATER)
 
     if db.dialect is Dialect.SQLITE:
-        sql = rescheduling._SCHEDULED  # noqa: SLF001
+        sql = nodes._SCHEDULED  # noqa: SLF001
         plan = await explained(db, sql, now=NOW, msg=MIDDLE[0], endpoint=MIDDLE[1], limit=CHUNK)
         assert "SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 ((msg_id,endpoint_id)>(?,?))" in plan
         return
     async with db.write() as tx:
         before = await rows_read(tx)
-        found, _ = await rescheduling.scheduled(tx, now=NOW, after=MIDDLE, limit=CHUNK)
+        found, _ = await nodes.scheduled_deliveries(tx, now=NOW, after=MIDDLE, limit=CHUNK)
         between = await rows_read(tx)
-        moved = await rescheduling.move(tx, [(each, NOW, None) for each in found])
+        moved = await nodes.move_deliveries(tx, [(each, NOW, None) for each in found])
         after = await rows_read(tx)
     assert CHUNK == len(found) == moved
     assert CHUNK == between - before
@@ -104,7 +104,7 @@ async def test_a_delivery_leased_or_rescheduled_meanwhile_is_not_changed(db: Dat
         await tx.run("UPDATE delivery SET lease = 1, lease_until = :later WHERE msg_id = 'msg_000000'", later=LATER)
         await tx.run("UPDATE delivery SET due_at = due_at + 1 WHERE msg_id = 'msg_000001'")
 
-        assert await rescheduling.move(tx, [(each, NOW, None) for each in found]) == 1
+        assert await nodes.move_deliveries(tx, [(each, NOW, None) for each in found]) == 1
 
     async with db.read() as read:
         rows = await read.rows("SELECT due_at FROM delivery ORDER BY msg_id")

@@ -16,7 +16,7 @@ from tidings.core import outcomes
 from tidings.errors import AppError
 from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Dialect
-from tidings.storage.tables import usage as store
+from tidings.storage.tables import apps as store
 from tidings.tasks.kinds import app_stats, event_type_stats
 from tidings.tasks.kinds.app_stats import UsageFilters
 from tidings.tasks.tuning import TaskTuning
@@ -128,7 +128,7 @@ async def test_attempts_are_counted_by_an_index_only_scan(world: World) -> None:
         if analyzed:
             await run_sql(world.db, "ANALYZE")
         some = {"ids": [world.seed.app.id], "first": "atmpt_0", "end": "atmpt_z", "limit": 100}
-        plan = await explained(world.db, store._ATTEMPTS, **some)  # type: ignore[arg-type]  # noqa: SLF001
+        plan = await explained(world.db, store._COUNT_ATTEMPTS, **some)  # type: ignore[arg-type]  # noqa: SLF001
         if world.db.dialect is Dialect.SQLITE:
             assert "SEARCH attempt USING COVERING INDEX" in plan, plan
         else:

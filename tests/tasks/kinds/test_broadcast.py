@@ -16,7 +16,7 @@ from tidings.clock import HOUR
 from tidings.core import tasks as use_cases
 from tidings.model.message import RETENTION_MS, Draft
 from tidings.model.task import State, Task
-from tidings.storage.tables import broadcasts as stored
+from tidings.storage.tables import routing as stored
 from tidings.tasks.kinds import broadcast as kind
 from tidings.tasks.tuning import TaskTuning
 

@@ -24,7 +24,7 @@ from tidings.core.services import Services
 from tidings.model.task import State, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Database, Dialect
-from tidings.storage.tables import key_ranges, recovery, replays, tasks
+from tidings.storage.tables import key_ranges, replays, tasks
 from tidings.tasks.handler import HandlerServices
 from tidings.tasks.kinds import recover
 from tidings.tasks.kinds.recover import Recover
@@ -385,7 +385,7 @@ async def test_every_probe_goes_through_an_index(env: Environment) -> None:
     for analyzed in (False, True):
         if analyzed:
             await run_sql(env.db, "ANALYZE")
-        scan = await explained(env.db, recovery._SCAN, **some)  # noqa: SLF001
+        scan = await explained(env.db, replays._SCAN_ATTEMPTS, **some)  # noqa: SLF001
         look = await explained(env.db, replays._SEND_FAILED.any, msgs=messages, **target.values)  # noqa: SLF001
         newest = await explained(env.db, key_ranges.ATTEMPTS.mark_text, owner="ep_1")
         for plan in (scan, look, newest):

@@ -21,7 +21,7 @@ from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import messages as message_rows
 from tidings.storage.tables import settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, LATE, bucket_of
-from tidings.storage.tables.page_window import bounds_of, end_of
+from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _TRIED: Final = composed("SELECT attempt.msg_id, attempt.id, attempt.status {source}", source=OF_MESSAGES)
 _DUE: Final = "SELECT msg_id, due_at FROM delivery WHERE msg_id IN :msgs AND endpoint_id = :endpoint"

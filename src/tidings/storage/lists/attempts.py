@@ -20,7 +20,7 @@ from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import message_filters
 from tidings.storage.tables.attempts import COLUMNS, attempt_of, codes_of, conditions, page_from
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH
-from tidings.storage.tables.page_window import bounds_of, end_of, hidden, spread
+from tidings.storage.tables.key_ranges import bounds_of, end_of, hidden, spread
 
 _LATEST_MS: Final = 92 * DAY
 """The longest time from a message to its last attempt: payload retention, a day of deferral, and clock skew."""

@@ -11,7 +11,7 @@ from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Read, Sql
 from tidings.storage.lists import buckets, pairs
 from tidings.storage.tables import message_filters, messages
-from tidings.storage.tables.page_window import bounds_of, end_of, spread
+from tidings.storage.tables.key_ranges import bounds_of, end_of, spread
 
 _PAGE: Final = "FROM message WHERE app_id = :app"
 _IN_PART: Final = (

@@ -16,7 +16,7 @@ from tidings.storage.lists import buckets
 from tidings.storage.lists.buckets import Group
 from tidings.storage.tables import message_filters
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, DELIVERED, END, FAILED, LATE
-from tidings.storage.tables.page_window import hidden, spread
+from tidings.storage.tables.key_ranges import hidden, spread
 
 _FAILURES: Final = [f"{FAILED}{digit}" for digit in range(10)]
 OUTCOMES: Final = [DELIVERED, *_FAILURES]

@@ -21,7 +21,7 @@ from tidings.model.attempt import (
 from tidings.model.page import PageWindow
 from tidings.storage.drivers.database import Read, Row, Statement, Value, Write, composed
 from tidings.storage.tables import messages
-from tidings.storage.tables.page_window import bounds_of, end_of
+from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"

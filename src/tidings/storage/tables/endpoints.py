@@ -14,7 +14,7 @@ from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
 from tidings.storage.drivers.database import Read, Row, Value, Write
 from tidings.storage.tables import health
-from tidings.storage.tables.page_window import bounds_of, end_of
+from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _COLUMNS: Final = (
     "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"

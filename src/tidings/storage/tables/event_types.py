@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Queries and writes of the event types of an organization."""
+"""Queries and writes of the event types of an organization, and of their exports."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import PageWindow
 from tidings.storage.drivers.database import Read, Row, Value, Write
-from tidings.storage.tables.page_window import bounds_of, end_of
+from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
 _COLUMNS: Final = _PLAIN + "schemas"
@@ -138,3 +138,92 @@ def _event_type(row: Row) -> EventType:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Exports: downloadable results of tasks, kept for a day.
+# A running task stores parts with the numbers 1, 2 and so on. The finished export has the part number 0.
+
+FINISHED_EXPORT: Final = 0
+
+_ADD_EXPORT: Final = (
+    "INSERT INTO export (id, part, org_id, content, expires_at)"
+    " VALUES (:id, CAST(:part AS INTEGER), :org, :content, CAST(:expires_at AS BIGINT))"
+)
+_PARTS: Final = "SELECT content FROM export WHERE id = :id AND part > 0 ORDER BY part"
+_DELETE_PARTS: Final = "DELETE FROM export WHERE id = :id AND part > 0"
+_WHOLE: Final = "SELECT content FROM export WHERE id = :id AND part = 0 AND expires_at > CAST(:now AS BIGINT)"
+_EXPIRED: Final = "SELECT DISTINCT id FROM export WHERE expires_at <= CAST(:now AS BIGINT) LIMIT CAST(:limit AS BIGINT)"
+_DELETE: Final = "DELETE FROM export WHERE id IN :ids"
+_NAMES: Final = (
+    "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+_SCHEMA_SIZES: Final = (
+    "SELECT coalesce(octet_length(schemas), 0) AS size FROM event_type WHERE org_id = :org AND archived = 0"
+    " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+_TYPES: Final = (
+    "SELECT name, description, deprecated, group_name, schemas FROM event_type WHERE org_id = :org AND archived = 0"
+    " AND name > :after ORDER BY name LIMIT CAST(:limit AS BIGINT)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEventType:
+    """The columns of an event type that an export contains."""
+
+    name: str
+    description: str
+    deprecated: bool
+    group_name: str | None
+    schemas: str | None
+
+
+async def active_names(read: Read, org_id: str, *, limit: int) -> list[str]:
+    """Return the names of an organization's active event types, in order."""
+    return [row["name"] for row in await read.rows(_NAMES, org=org_id, limit=limit)]
+
+
+async def schema_sizes(read: Read, org_id: str, *, after: str, limit: int) -> list[int]:
+    """Return the sizes of the schemas of the next active event types, ordered by name."""
+    return [row["size"] for row in await read.rows(_SCHEMA_SIZES, org=org_id, after=after, limit=limit)]
+
+
+async def exported(read: Read, org_id: str, *, after: str, limit: int) -> list[ExportedEventType]:
+    """Return the next active event types, ordered by name."""
+    rows = await read.rows(_TYPES, org=org_id, after=after, limit=limit)
+    return [
+        ExportedEventType(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
+        for row in rows
+    ]
+
+
+async def add_export_part(tx: Write, export_id: str, org_id: str, part: int, content: bytes, expires_at: int) -> None:
+    """Store a part of an export, or the finished export."""
+    await tx.run(_ADD_EXPORT, id=export_id, org=org_id, part=part, content=content, expires_at=expires_at)
+
+
+async def export_parts(read: Read, export_id: str) -> list[bytes]:
+    """Return the parts of an export, in order."""
+    return [bytes(row["content"]) for row in await read.rows(_PARTS, id=export_id)]
+
+
+async def delete_export_parts(tx: Write, export_id: str) -> None:
+    """Delete the parts of an export; keep the finished export."""
+    await tx.run(_DELETE_PARTS, id=export_id)
+
+
+async def finished_export(read: Read, export_id: str, now: int) -> bytes | None:
+    """Return a finished export, or None if it does not exist or has expired."""
+    row = await read.row(_WHOLE, id=export_id, now=now)
+    return None if row is None else bytes(row["content"])
+
+
+async def expired_exports(read: Read, now: int, *, limit: int) -> list[str]:
+    """Return up to `limit` exports that have expired."""
+    return [row["id"] for row in await read.rows(_EXPIRED, now=now, limit=limit)]
+
+
+async def delete_exports(tx: Write, export_ids: Sequence[str]) -> int:
+    """Delete exports; return the number of rows."""
+    return await tx.run(_DELETE, ids=export_ids)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Key ranges that tasks visit: the rows of one owner in the order of their ids, from `first` to before `end`.
+"""Key ranges that tasks visit, and windows of list pages.
+
+A range has the rows of one owner in the order of their ids, from `first` to before `end`.
 
 Ids sort by creation, so the high-water mark, the greatest id when a task starts, closes its range: rows that are
 created later are after it. An index on owner and id serves every query here.
@@ -11,6 +13,7 @@ from enum import IntEnum
 from itertools import repeat
 from typing import Final
 
+from tidings.model.page import PageWindow
 from tidings.storage.drivers.database import Dialect, Read, Sql, Value
 
 
@@ -123,3 +126,47 @@ async def run_scan(read: Read, sql: Sql, **values: Value | Sequence[Value]) -> S
     return Scanned(
         count, last_id, (*zip(sends, repeat(ScanVerdict.SEND)), *zip(no_payload, repeat(ScanVerdict.NO_PAYLOAD)))
     )
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Windows of list pages
+
+
+def end_of(window: PageWindow, column: str, *, is_row_expensive: bool = False) -> str:
+    """Return the key conditions, ORDER BY and LIMIT of a page.
+
+    `column` goes into the SQL as it is: pass constants only. With `is_row_expensive`, each row needs another lookup.
+    """
+    conditions = [
+        f" AND {column} {operator} :{name}"
+        for name, operator, bound in (
+            ("above", ">", window.above),
+            ("below", "<", window.below),
+            ("first", ">=", window.first),
+        )
+        if bound is not None
+    ]
+    has_two_ends = window.below is not None and (window.first is not None or window.above is not None)
+    limit = ":rows" if has_two_ends and not is_row_expensive else f"{window.rows:d}"
+    return f"{''.join(conditions)} ORDER BY {column} {window.direction} LIMIT {limit}"
+
+
+def bounds_of(window: PageWindow) -> dict[str, Value]:
+    """Return the parameters of `end_of`."""
+    return {"above": window.above, "below": window.below, "first": window.first, "rows": window.rows}
+
+
+def spread(*names: str) -> str:
+    """Return SQL that expands PostgreSQL array parameters to rows, and hides their length from the planner.
+
+    If the planner saw a short array, it would estimate a custom plan as cheaper and plan on every execution.
+    """
+    return f"unnest({', '.join(f'(SELECT CAST(:{name} AS text[]))' for name in names)})"
+
+
+def hidden(name: str) -> str:
+    """Return SQL for a text parameter that hides its value from the PostgreSQL planner.
+
+    For a value that seems to match few rows, the planner would plan on every execution.
+    """
+    return f"(SELECT CAST(:{name} AS text))"

@@ -11,7 +11,7 @@ from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import Message, MessageFilter
 from tidings.storage.drivers.database import Read, Row, Sql, Write
 from tidings.storage.tables import message_filters, settlement
-from tidings.storage.tables.page_window import spread
+from tidings.storage.tables.key_ranges import spread
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"

@@ -15,7 +15,7 @@ from tidings.ids import ATTEMPT, AttemptId, EndpointId, first_at, timestamp_of
 from tidings.model.attempt import MessageStatus
 from tidings.model.health import WINDOW_ATTEMPTS, WINDOW_MS, FailedAttempt, RecentAttempts
 from tidings.storage.drivers.database import Read, Row, Sql
-from tidings.storage.tables.page_window import spread
+from tidings.storage.tables.key_ranges import spread
 
 DETAIL_CHARACTERS: Final = 500
 _NEWEST: Final = (

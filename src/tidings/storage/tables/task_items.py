@@ -9,7 +9,7 @@ from typing import Final
 from tidings.model.page import Order, PageWindow
 from tidings.model.task_item import ItemOutcome
 from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
-from tidings.storage.tables.page_window import spread
+from tidings.storage.tables.key_ranges import spread
 
 ItemRow = tuple[str, str, str, str]
 """Task id, key, outcome, and a text: JSON, or the reason why the item was skipped."""

@@ -28,7 +28,7 @@ from tidings.model.task import (
 )
 from tidings.model.task_kind import SYSTEM
 from tidings.storage.drivers.database import Read, Row, Write
-from tidings.storage.tables.page_window import bounds_of, end_of
+from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 CLAIM_LOCK: Final = 7_251_002
 """The lock under which tasks are claimed and get their fair-share rounds, so that limits are exact."""

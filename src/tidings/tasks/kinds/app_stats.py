@@ -31,9 +31,9 @@ from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import task_items, usage
+from tidings.storage.tables import apps, task_items
+from tidings.storage.tables.apps import AppRef
 from tidings.storage.tables.key_ranges import APPLICATIONS, ATTEMPTS
-from tidings.storage.tables.usage import AppRef
 from tidings.tasks import command
 from tidings.tasks.applications import ApplicationCursor, ApplicationVisitor, read_cursor
 from tidings.tasks.command import CliCommand, CliParameter, Value
@@ -140,7 +140,7 @@ def _checked_until(filters: UsageFilters, now: int) -> int:
 async def _app_ids(read: Read, org_id: OrgId, refs: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if refs is None:
         return None
-    found = await usage.resolve(read, org_id, refs)
+    found = await apps.resolve_refs(read, org_id, refs)
     if not found:
         raise invalid(Fault(("body", "appIds"), "None of these applications exists."))
     return tuple(sorted(each.id for each in found))
@@ -148,7 +148,7 @@ async def _app_ids(read: Read, org_id: OrgId, refs: tuple[str, ...] | None) -> t
 
 async def missing_refs(read: Read, org_id: OrgId, refs: tuple[str, ...] | None) -> list[str]:
     """Return the ids and uids that match no application."""
-    found = await usage.resolve(read, org_id, refs or ())
+    found = await apps.resolve_refs(read, org_id, refs or ())
     known = {name for each in found for name in (each.id, each.uid)}
     return [ref for ref in refs or () if ref not in known]
 
@@ -171,7 +171,7 @@ class AppStats(ApplicationVisitor):
             return await self._count_part(read, cursor, lower, end, limit * self._tuning.entries_per_row)
         limit, few_attempts = min(limit, self._tuning.chunk_applications), self._tuning.few_attempts
         page = await self._page(read, task, args, cursor, limit)
-        counts = await usage.attempts(read, [each.id for each in page], lower, end, limit=few_attempts)
+        counts = await apps.count_attempts(read, [each.id for each in page], lower, end, limit=few_attempts)
         few: list[tuple[AppRef, int]] = []
         for each in page:
             if counts[each.id] >= few_attempts:
@@ -185,8 +185,8 @@ class AppStats(ApplicationVisitor):
         self, read: Read, task: Task, args: StatsArgs, cursor: ApplicationCursor, limit: int
     ) -> list[AppRef]:
         if args.app_ids is not None:
-            return await usage.selected_applications(read, task.org_id, args.app_ids, after=cursor.after, limit=limit)
-        return await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
+            return await apps.selected_app_refs(read, task.org_id, args.app_ids, after=cursor.after, limit=limit)
+        return await apps.app_refs(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         items = [(task.id, app.id, ItemOutcome.COUNTED, _counted_item(app, count)) for app, count in batch.items]
@@ -200,7 +200,7 @@ class AppStats(ApplicationVisitor):
             cursor = replace(cursor, counted=cursor.counted + part.count)
             if part.count == budget and part.last_id is not None:
                 return Batch([], 0, replace(cursor, first=after(part.last_id)).text, last=False)
-            following = await usage.next_endpoint(read, cursor.app, after=cursor.endpoint)
+            following = await apps.next_endpoint(read, cursor.app, after=cursor.endpoint)
             if following is None:
                 return _complete(cursor)
             cursor = replace(cursor, endpoint=following, first=lower)

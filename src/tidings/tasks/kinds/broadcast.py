@@ -32,7 +32,7 @@ from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import Effect, TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import broadcasts, intake, task_items, usage
+from tidings.storage.tables import apps, intake, routing, task_items
 from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks import key_ranges
 from tidings.tasks.applications import first_applications, total_to
@@ -137,12 +137,10 @@ class Broadcast(TaskHandler, ReadsAhead):
         cursor = key_ranges.decode(task.cursor or "")
         payload = await task_items.input_of(read, task.id)
         limit = min(limit, max(1, self._tuning.broadcast_bytes // max(1, len(payload))))
-        page = await usage.applications(read, task.org_id, after=cursor.first, last=cursor.end, limit=limit)
+        page = await apps.app_refs(read, task.org_id, after=cursor.first, last=cursor.end, limit=limit)
         is_last = len(page) < limit
         found = [each.id for each in page]
-        taken = _fitting(
-            found, await broadcasts.count_enabled_endpoints(read, found), self._tuning.broadcast_deliveries
-        )
+        taken = _fitting(found, await routing.count_enabled_endpoints(read, found), self._tuning.broadcast_deliveries)
         after = found[taken - 1] if taken else cursor.first
         following = RangeCursor(after, cursor.lower, cursor.end).text
         return Batch(
@@ -152,7 +150,7 @@ class Broadcast(TaskHandler, ReadsAhead):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args, now = _args.decode(task.args), self._clock.now()
         app_ids = [app_id for app_id, _ in batch.items]
-        existing = await broadcasts.existing_apps(tx, app_ids)
+        existing = await routing.existing_apps(tx, app_ids)
         drafted = [_message(task, args, app_id, payload, now) for app_id, payload in batch.items if app_id in existing]
         taken = await intake.claim_event_ids(tx, drafted)
         created: dict[str, str] = {each.app_id: each.id for each in drafted if each.id not in taken}
@@ -167,11 +165,11 @@ class Broadcast(TaskHandler, ReadsAhead):
         return ChunkResult(len(created), list(failed.items()))
 
     async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
-        endpoints = await broadcasts.enabled_endpoints(tx, list(created))
+        endpoints = await routing.enabled_endpoints(tx, list(created))
         matching = [each for each in endpoints if each.matches(args.event_type, args.channels)]
         owner = task.org_id
         rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in matching]
-        await broadcasts.add_deliveries(tx, rows)
+        await routing.add_deliveries(tx, rows)
         if matching:
             woken = [each.id for each in matching]
             notify_after_commit(tx, lambda: self._notifier.deliveries(woken))

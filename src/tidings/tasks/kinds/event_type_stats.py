@@ -18,7 +18,7 @@ from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import task_items, usage
+from tidings.storage.tables import apps, task_items
 from tidings.storage.tables.key_ranges import APPLICATIONS
 from tidings.tasks.applications import ApplicationVisitor, read_cursor
 from tidings.tasks.command import CliCommand
@@ -60,9 +60,9 @@ class EventTypeStats(ApplicationVisitor):
 
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor, limit = read_cursor(task), min(limit, self._tuning.chunk_applications)
-        page = await usage.applications(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
+        page = await apps.app_refs(read, task.org_id, after=cursor.after, last=cursor.last, limit=limit)
         filters: dict[str, list[str | None]] = {each.id: [] for each in page}
-        for app_id, event_types in await usage.subscriptions(read, list(filters)):
+        for app_id, event_types in await apps.subscriptions(read, list(filters)):
             filters[app_id].append(event_types)
         following = replace(cursor, after=page[-1].id) if page else cursor
         return Batch(list(filters.items()), len(page), following.text, last=len(page) < limit)

@@ -26,8 +26,8 @@ from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Pl
 from tidings.model.task_kind import LINK, Effect, TaskKind, TaskResult
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import exports, settings, task_items
-from tidings.storage.tables.exports import WHOLE, ExportedEventType
+from tidings.storage.tables import event_types, nodes, task_items
+from tidings.storage.tables.event_types import FINISHED_EXPORT, ExportedEventType
 from tidings.tasks.archive import GeneratorMissing, ModelRequest
 from tidings.tasks.command import CliCommand
 from tidings.tasks.declaration import Declaration
@@ -61,7 +61,7 @@ async def export_event_types(call: Call[DryRunQuery, Nothing]) -> Response:
 async def build_task(services: Services, tx: Write, principal: Principal, origin: str) -> NewTask:
     """Build the task of an organization, and create the secret of links if there is none yet."""
     del services
-    await settings.get_or_set(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
+    await nodes.get_or_set_setting(tx, LINK_SECRET, secrets.token_urlsafe(_SECRET_BYTES))
     return KIND.on_organization(principal, ExportArgs(origin=origin))
 
 
@@ -94,7 +94,7 @@ class Export(TaskHandler, ExternalWork):
         self._generator = generator or Generator()
 
     async def plan(self, read: Read, task: Task) -> Plan:
-        names = await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX + 1)
+        names = await event_types.active_names(read, task.org_id, limit=EVENT_TYPES_MAX + 1)
         if len(names) > EVENT_TYPES_MAX:
             raise PermanentFailure(
                 "too_many",
@@ -105,12 +105,12 @@ class Export(TaskHandler, ExternalWork):
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor, limit = _cursor.decode(task.cursor or ""), min(limit, self._tuning.export_event_types)
         if cursor.packing:
-            return Batch(await exports.parts(read, task.id), 1, cursor.text, last=True)
-        sizes = await exports.sizes(read, task.org_id, after=cursor.after, limit=limit)
-        found = await exports.event_types(
+            return Batch(await event_types.export_parts(read, task.id), 1, cursor.text, last=True)
+        sizes = await event_types.schema_sizes(read, task.org_id, after=cursor.after, limit=limit)
+        found = await event_types.exported(
             read, task.org_id, after=cursor.after, limit=_fitting(sizes, self._tuning.export_read_bytes)
         )
-        names = class_names(await exports.names(read, task.org_id, limit=EVENT_TYPES_MAX))
+        names = class_names(await event_types.active_names(read, task.org_id, limit=EVENT_TYPES_MAX))
         after = structs.replace(
             cursor,
             after=found[-1].name if found else cursor.after,
@@ -149,18 +149,18 @@ class Export(TaskHandler, ExternalWork):
         cursor, expires_at = _cursor.decode(task.cursor or ""), self._clock.now() + ARCHIVE_LIFETIME_MS
         ((content, skipped),) = batch.items
         if not cursor.packing:
-            await exports.add(tx, task.id, task.org_id, cursor.parts + 1, content, expires_at)
+            await event_types.add_export_part(tx, task.id, task.org_id, cursor.parts + 1, content, expires_at)
             after = _cursor.decode(batch.cursor)
             return ChunkResult(batch.scanned - len(skipped) if after.after != cursor.after else 0, skipped)
-        await exports.delete_parts(tx, task.id)
-        await exports.add(tx, task.id, task.org_id, WHOLE, content, expires_at)
-        secret = await settings.find(tx, LINK_SECRET) or ""
+        await event_types.delete_export_parts(tx, task.id)
+        await event_types.add_export_part(tx, task.id, task.org_id, FINISHED_EXPORT, content, expires_at)
+        secret = await nodes.setting(tx, LINK_SECRET) or ""
         link = export.link(secret, _args.decode(task.args).origin, task.id, expires_at)
         await task_items.add(tx, [(task.id, LINK, LINK, link)])
         return ChunkResult(0)
 
     async def sample(self, read: Read, task: Task, limit: int) -> Sequence[str]:
-        return await exports.names(read, task.org_id, limit=limit)
+        return await event_types.active_names(read, task.org_id, limit=limit)
 
 
 def _fitting(sizes: Sequence[int], most: int) -> int:

@@ -17,7 +17,7 @@ from tidings.ids import OrgId, TaskId
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_kind import Effect, TaskKinds
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.tables import deletion, exports, tasks
+from tidings.storage.tables import deletion, event_types, tasks
 from tidings.tasks.declaration import Declaration
 from tidings.tasks.handler import TaskHandler
 
@@ -48,7 +48,7 @@ async def start_if_due(db: Database, clock: Clock, notifier: Notifier, kinds: Ta
     now = clock.now()
     async with db.read() as read:
         old = await deletion.old_tasks(read, before=now - RETENTION_MS, limit=1)
-        if not old and not await exports.expired(read, now, limit=1):
+        if not old and not await event_types.expired_exports(read, now, limit=1):
             return False
     async with db.write(advisory_lock=tasks.CLAIM_LOCK, background=True) as tx:
         if await deletion.has_started_since(tx, SYSTEM_ORG, KIND.name, ids.first_at(ids.TASK, now - INTERVAL_MS)):
@@ -73,7 +73,9 @@ class Janitor(TaskHandler):
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor, limit = _cursor.decode(task.cursor or ""), min(limit, self._tuning.janitor_rows)
         if cursor.exports:
-            found = await exports.expired(read, self._clock.now(), limit=min(limit, self._tuning.janitor_exports))
+            found = await event_types.expired_exports(
+                read, self._clock.now(), limit=min(limit, self._tuning.janitor_exports)
+            )
             return Batch(found, len(found), task.cursor or "", last=not found)
         if cursor.orphaned:
             items = await deletion.count_items(read, cursor.orphaned, limit=limit)
@@ -85,7 +87,7 @@ class Janitor(TaskHandler):
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         cursor = _cursor.decode(task.cursor or "")
         if cursor.exports:
-            await exports.delete(tx, batch.items)
+            await event_types.delete_exports(tx, batch.items)
         elif cursor.orphaned:
             await deletion.prune_items(tx, batch.items, limit=batch.scanned)
         else:

@@ -24,7 +24,7 @@ from tidings.model.task import NewTask, Task
 from tidings.model.task_kind import Effect
 from tidings.model.token import Capability
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import key_ranges, recovery, replays
+from tidings.storage.tables import key_ranges, replays
 from tidings.storage.tables.key_ranges import Scanned
 from tidings.storage.tables.replays import ReplayTarget
 from tidings.tasks import command, resending
@@ -89,7 +89,7 @@ class Recover(Resending[RecoverArgs]):
 
     async def scan(self, read: Read, task: Task, cursor: RangeCursor, limit: int) -> Scanned:
         endpoint_id = self.args.decode(task.args).endpoint_id
-        return await recovery.scan(
+        return await replays.scan_attempts(
             read, endpoint_id, lower=cursor.lower, first=cursor.first, end=cursor.end, limit=limit
         )
 
