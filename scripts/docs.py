@@ -16,7 +16,7 @@ from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 from tidings.storage.drivers.database import Dialect
-from tidings.storage.drivers.migrate import known
+from tidings.storage.drivers.store import known_migrations
 from tidings.tasks.registry import PUBLIC
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -219,7 +219,7 @@ def pages() -> list[Path]:
 def schema(dialect: Dialect) -> str:
     """Return the schema of one kind of database as one file, with its comments."""
     head = f"-- The schema on {TITLES[dialect]}. Generated from src/tidings/storage/migrations by scripts/docs.py.\n\n"
-    text = "\n".join(migration.rendered(dialect) for migration in known())
+    text = "\n".join(migration.rendered(dialect) for migration in known_migrations())
     return (
         head + re.sub(r"\)\n((?: *[A-Z(][^\n;]*\n)?);", lambda end: f") {end[1].strip()}".rstrip() + ";", text) + "\n"
     )

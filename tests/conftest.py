@@ -19,8 +19,7 @@ from postgres import Cluster, Server, find_binaries, given_server
 from tasks import chaos_report
 from tidings import observe
 from tidings.storage.drivers.database import Database
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 # No example may fail because the machine is slow.
 hypothesis.settings.register_profile("tidings", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

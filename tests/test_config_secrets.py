@@ -9,8 +9,7 @@ import pytest
 from cli.command import tidings
 from tidings.config import ConfigError, Settings
 from tidings.core.access import jwt_secret
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 LEAST = {"HS256": 32, "HS384": 48, "HS512": 64}
 

@@ -14,7 +14,7 @@ import pytest
 import docs
 import live
 from tidings.storage.drivers.database import Dialect
-from tidings.storage.drivers.migrate import known
+from tidings.storage.drivers.store import known_migrations
 
 ROOT = docs.CHECKOUT
 README = (ROOT / "README.md").read_text()
@@ -43,7 +43,7 @@ def test_the_schema_files_are_up_to_date(path: Path) -> None:
 
 
 def test_the_schema_file_of_sqlite_creates_the_schema() -> None:
-    statements = [text for migration in known() for text in migration.statements(Dialect.SQLITE)]
+    statements = [text for migration in known_migrations() for text in migration.statements(Dialect.SQLITE)]
 
     assert _objects((ROOT / "docs/schema.sqlite.sql").read_text()) == _objects(";\n".join(statements))
 
@@ -56,7 +56,7 @@ def _objects(script: str) -> list[tuple[str, str]]:
 
 
 def test_every_table_is_on_the_map_and_every_code_is_explained() -> None:
-    [text] = [migration.text for migration in known() if migration.version == 1]
+    [text] = [migration.text for migration in known_migrations() if migration.version == 1]
     heading, _, _ = text.partition("\nCREATE ")
     tables = re.findall(r"^CREATE TABLE (\w+) \(", text, re.MULTILINE)
     bare = {

@@ -17,7 +17,7 @@ from tidings.clock import DAY, HOUR, SECOND, SystemClock
 from tidings.ids import DEFAULT_ORG, AppId, MessageId
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.message import AcceptedMessage, MessageExtras
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Dialect
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.intake import DeliveryRow
@@ -72,7 +72,7 @@ async def write(db: Database, app: str, endpoints: dict[str, str], count: int, *
     chance = random.Random(_SEED)  # noqa: S311 - the same data each time
     first = SystemClock().now() - days * DAY - HOUR
     for day in range(0, days + 2, 7):
-        await partitions.create_ahead(db, first + day * DAY)
+        await store.create_partitions(db, first + day * DAY)
     timestamps = [first + days * DAY * n // count for n in range(count)]
     rows = [_message(chance, app, timestamp, n / count) for n, timestamp in enumerate(timestamps)]
     waiting = {row.id for row in rows[-_WAITING:]}

@@ -22,10 +22,9 @@ from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.app import App
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.task import NewTask, State, Task
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store as database_store
 from tidings.storage.drivers.database import Database, Dialect, Sql
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import tasks as store
 from tidings.tasks.registry import KINDS, handlers
 from tidings.tasks.runner import Runner, RunnerLimits
@@ -221,7 +220,7 @@ async def set_up(dsn: str, work: Callable[[SeededDatabase], Awaitable[Figures]])
     db = await opened(dsn, connections=4)
     try:
         await migrate(db)
-        await partitions.create_ahead(db, SINCE)
+        await database_store.create_partitions(db, SINCE)
         return await work(SeededDatabase.on(db))
     finally:
         await db.close()

@@ -50,11 +50,10 @@ from tidings.observe import RepeatedWork, count, counters, failure, log, start_l
 from tidings.process.listening import bind
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.process.worker import Channel, Worker
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, StorageError
-from tidings.storage.drivers.migrate import migrate as run_migrations
-from tidings.storage.drivers.migrate import require_current
-from tidings.storage.drivers.store import connection_limit, opened
+from tidings.storage.drivers.store import connection_limit, opened, require_current
+from tidings.storage.drivers.store import migrate as run_migrations
 from tidings.storage.tables import idempotency, nodes
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
@@ -315,7 +314,7 @@ class Server:
     async def _housekeep(self) -> None:
         """Create partitions in advance, start the janitor, and delete expired records in chunks."""
         try:
-            await partitions.create_ahead(self._db, self._clock.now())
+            await store.create_partitions(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.prune_revocations(self._db, self._clock.now())

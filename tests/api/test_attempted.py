@@ -11,7 +11,7 @@ from api.kit import Api, Json
 from tidings.clock import rfc3339
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
-from tidings.storage.drivers.tuning import ListTuning, StorageTuning
+from tidings.storage.drivers.database import ListTuning, StorageTuning
 from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.intake import DeliveryRow
 from tidings.storage.tables.settlement import note_delivered, note_ended

@@ -7,7 +7,7 @@ from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core.tuning import CoreTuning
 from tidings.ids import timestamp_of
-from tidings.storage.drivers.tuning import ListTuning, StorageTuning
+from tidings.storage.drivers.database import ListTuning, StorageTuning
 
 
 async def _deliveries(api: Api) -> list[tuple[str, str, int, int]]:

@@ -16,8 +16,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database, Dialect, Write
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import idempotency
 
 URL = "http://127.0.0.1:9/"

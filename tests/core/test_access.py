@@ -8,8 +8,7 @@ import jwt
 from tidings.clock import DAY, ManualClock
 from tidings.core.access import issue_app_token, issue_org_token, jwt_secret
 from tidings.ids import AppId, OrgId
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 SECRET = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 

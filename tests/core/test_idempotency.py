@@ -12,8 +12,7 @@ from tidings.core.idempotency import Idempotency, Response
 from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError, conflict
 from tidings.storage.drivers.database import Busy, Database, Write
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import nodes as node_rows
 
 

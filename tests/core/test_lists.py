@@ -20,9 +20,8 @@ from tidings.model.app import App
 from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, StatusCodeClass
 from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order, Page
-from tidings.storage.drivers.database import Database, Dialect, Write
+from tidings.storage.drivers.database import Database, Dialect, ListTuning, StorageTuning, Write
 from tidings.storage.drivers.store import opened
-from tidings.storage.drivers.tuning import ListTuning, StorageTuning
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.settlement import AttemptRow
 

@@ -11,9 +11,8 @@ from tidings import __version__
 from tidings.clock import SystemClock
 from tidings.core.nodes import Nodes
 from tidings.model.lease import Leases, leases_of, new_node
-from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import deliveries, nodes
 from tidings.storage.tables.nodes import LivenessLock
 

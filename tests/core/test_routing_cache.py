@@ -11,8 +11,7 @@ from tidings.clock import SystemClock
 from tidings.core.routing import RoutingCache
 from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import nodes, routing
 
 

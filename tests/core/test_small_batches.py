@@ -21,9 +21,8 @@ from tidings.errors import AppError, ErrorKind
 from tidings.ids import DEFAULT_ORG, AppId
 from tidings.model.message import Draft
 from tidings.storage.drivers.database import OneStatement, OutcomeUnknown
-from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.postgres import PostgresDatabase, PostgresWrite
-from tidings.storage.drivers.store import statements
+from tidings.storage.drivers.store import migrate, statements
 
 URL = "http://127.0.0.1:9/"
 

@@ -23,8 +23,7 @@ from tidings import ids
 from tidings.clock import DAY, SystemClock
 from tidings.ids import DEFAULT_ORG
 from tidings.storage.drivers.database import Database, Sql
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 DUE = 100_000
 RATE = 200

@@ -25,8 +25,7 @@ from delivery.proxies import closed_port
 from delivery.receiver import Receiver, hang, read, reset, say
 from message_path import add_app, add_endpoint, running, terms
 from tidings.delivery.address import BLOCKED_TEXT
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 TIMEOUT = 0.5
 LEASE_GRACE = 2.5

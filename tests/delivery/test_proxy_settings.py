@@ -8,8 +8,7 @@ from delivery.receiver import Receiver
 from message_path import add_app, add_endpoint, running, terms
 from tidings.config import ConfigError, Settings, load
 from tidings.delivery.proxy import Proxy
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 
 @pytest.mark.parametrize("prefix", ["TIDINGS", "SVIX"])

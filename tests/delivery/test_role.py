@@ -17,8 +17,7 @@ from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Mode
 from tidings.observe import counters
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import ManualSend
 from tidings.storage.tables.intake import DeliveryRow

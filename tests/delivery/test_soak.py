@@ -26,8 +26,7 @@ from delivery.client_kit import open_sockets, settled_sockets
 from delivery.misbehaviours import ALL, LONG, Case
 from delivery.receiver import OK, Peer, Receiver, Request, read, say, serve
 from message_path import add_app, add_endpoint, running, terms
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 LONG_SECONDS = float(os.environ.get("TIDINGS_SOAK_SECONDS", "600"))
 SHORT_SECONDS = 8.0

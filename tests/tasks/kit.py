@@ -20,10 +20,8 @@ from tidings.core.services import Services
 from tidings.ids import AppId, OrgId
 from tidings.model.task import Batch, ChunkResult, NewTask, PermanentFailure, Plan, State, Task
 from tidings.model.task_kind import TaskKind, TaskKinds
-from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Statement, Value, Write
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
-from tidings.storage.drivers.tuning import StorageTuning
+from tidings.storage.drivers.database import Database, Dialect, Read, Sql, Statement, StorageTuning, Value, Write
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import tasks as store
 from tidings.tasks.handler import Handler, TaskHandler
 from tidings.tasks.registry import DECLARED

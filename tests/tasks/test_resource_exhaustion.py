@@ -13,9 +13,8 @@ import pytest
 
 from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
-from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.database import Database, StorageTuning
 from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.storage.drivers.tuning import StorageTuning
 from tidings.tasks.tuning import TaskTuning
 
 HELD_SECONDS = 1.5

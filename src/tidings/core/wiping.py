@@ -9,7 +9,7 @@ from typing import TypeVar
 from tidings.clock import HOUR
 from tidings.core import retention
 from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write, retried
 from tidings.storage.tables import bucket_index, deletion
 
@@ -65,7 +65,7 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
     ended = min(before, now) - HOUR  # an hour covers the clock skew, so no new row belongs there
     # The bucket index must keep the entries of the remaining messages and of their attempts, which are newer.
     await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
-    await partitions.drop_empty(db, ended)
+    await store.drop_empty_partitions(db, ended)
     deleted["payloads"] = await retention.expire(db, now)
     return deleted
 

@@ -9,11 +9,9 @@ import pytest
 from tidings import ids
 from tidings.clock import DAY
 from tidings.core import wiping
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.partitions import WEEK
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import WEEK, migrate, opened
 from tidings.storage.tables import tasks
 
 NOW = 1_790_000_000_000
@@ -47,7 +45,7 @@ async def names(db: Database) -> set[str]:
 
 
 async def test_the_partitions_of_this_week_and_the_next_are_created_once(db: Database) -> None:
-    assert (4, 0) == (await partitions.create_ahead(db, NOW), await partitions.create_ahead(db, NOW))
+    assert (4, 0) == (await store.create_partitions(db, NOW), await store.create_partitions(db, NOW))
 
     there = [await add(db, timestamp) for timestamp in (THIS, NOW, THIS + WEEK - 4, THIS + WEEK, THIS + 2 * WEEK - 4)]
 
@@ -57,7 +55,7 @@ async def test_the_partitions_of_this_week_and_the_next_are_created_once(db: Dat
 
 async def test_a_task_claim_does_not_delay_the_creation_of_partitions(db: Database) -> None:
     async with db.write(advisory_lock=tasks.CLAIM_LOCK):
-        assert 4 == await partitions.create_ahead(db, NOW)
+        assert 4 == await store.create_partitions(db, NOW)
 
 
 async def test_a_week_in_the_default_partition_stays_there_and_the_next_is_created(
@@ -65,18 +63,18 @@ async def test_a_week_in_the_default_partition_stays_there_and_the_next_is_creat
 ) -> None:
     await add(db, NOW)
 
-    made = await partitions.create_ahead(db, NOW)
+    made = await store.create_partitions(db, NOW)
 
     # Neither the week of its messages, some of which remain, nor of its attempts, which share their messages'
     # partition.
     assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
-    assert 2 == await partitions.create_ahead(db, NOW + WEEK)
+    assert 2 == await store.create_partitions(db, NOW + WEEK)
     assert "making partitions" not in caplog.text
 
 
 async def test_only_emptied_weeks_are_dropped(db: Database) -> None:
     for weeks in (5, 3, 1, 0):
-        await partitions.create_ahead(db, NOW - weeks * WEEK)
+        await store.create_partitions(db, NOW - weeks * WEEK)
     kept = await add(db, NOW - 2 * WEEK)
     gone = [await add(db, THIS - weeks * WEEK) for weeks in (5, 4)]
     before = await names(db)
@@ -91,7 +89,7 @@ async def test_only_emptied_weeks_are_dropped(db: Database) -> None:
 
 
 async def test_future_partitions_are_not_dropped(db: Database) -> None:
-    await partitions.create_ahead(db, NOW)
+    await store.create_partitions(db, NOW)
     before = await names(db)
 
     await wiping.prune(db, NOW + 10 * WEEK, NOW, chunk=2)
@@ -100,10 +98,10 @@ async def test_future_partitions_are_not_dropped(db: Database) -> None:
 
 
 async def test_a_week_with_rows_is_not_dropped(db: Database) -> None:
-    await partitions.create_ahead(db, NOW - 3 * WEEK)
+    await store.create_partitions(db, NOW - 3 * WEEK)
     await add(db, NOW - 3 * WEEK)
 
-    assert 2 == await partitions.drop_empty(db, NOW)
+    assert 2 == await store.drop_empty_partitions(db, NOW)
 
     assert {"message_20260827", "attempt_20260827"} == await names(db)
 
@@ -111,16 +109,16 @@ async def test_a_week_with_rows_is_not_dropped(db: Database) -> None:
 async def test_a_week_that_a_transaction_reads_is_skipped_until_the_next_pass(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await partitions.create_ahead(db, NOW - 3 * WEEK)
+    await store.create_partitions(db, NOW - 3 * WEEK)
 
     async with db.write() as tx:
         await tx.rows("SELECT 1 FROM message LIMIT 1")
         async with asyncio.timeout(30):
-            assert 0 == await partitions.drop_empty(db, NOW)
+            assert 0 == await store.drop_empty_partitions(db, NOW)
 
     # One wait for two weeks: the lock that delays the first one also delays the second.
     assert 1 == caplog.text.count("dropping partitions")
-    assert 4 == await partitions.drop_empty(db, NOW)
+    assert 4 == await store.drop_empty_partitions(db, NOW)
     assert set() == await names(db)
 
 
@@ -128,11 +126,11 @@ async def test_concurrent_prunes_each_drop_the_remaining_partitions(
     db: Database, postgres_dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for weeks in range(3, 9):
-        await partitions.create_ahead(db, NOW - weeks * WEEK)
+        await store.create_partitions(db, NOW - weeks * WEEK)
     before = await names(db)
     other = await opened(postgres_dsn)
 
-    dropped = await asyncio.gather(*(partitions.drop_empty(each, NOW) for each in (db, other, db, other)))
+    dropped = await asyncio.gather(*(store.drop_empty_partitions(each, NOW) for each in (db, other, db, other)))
 
     await other.close()
     assert len(before - await names(db)) == sum(dropped) > 0
@@ -142,7 +140,7 @@ async def test_concurrent_prunes_each_drop_the_remaining_partitions(
 async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await partitions.create_ahead(db, NOW - 3 * WEEK)
+    await store.create_partitions(db, NOW - 3 * WEEK)
     kept = ids.new(ids.MESSAGE, NOW)
     async with db.write() as tx:
         await tx.run("CREATE VIEW mine AS SELECT * FROM message_20260827")
@@ -156,13 +154,13 @@ async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
 
 
 async def test_partitions_of_other_lengths_do_not_prevent_weekly_ones(db: Database) -> None:
-    await partitions.create_ahead(db, NOW - 3 * WEEK)
+    await store.create_partitions(db, NOW - 3 * WEEK)
     start = THIS - 8 * WEEK + DAY
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + DAY)
     async with db.write() as tx:
         await tx.run(f"CREATE TABLE message_20260724 PARTITION OF message FOR VALUES FROM ('{first}') TO ('{end}')")
 
-    assert 4 == await partitions.drop_empty(db, NOW)
+    assert 4 == await store.drop_empty_partitions(db, NOW)
 
     assert {"message_20260724"} == await names(db)
 
@@ -173,8 +171,8 @@ async def test_each_schema_of_a_database_has_its_own_partitions(db: Database, po
     other = await opened(f"{postgres_dsn}?search_path=other")
     await migrate(other)
 
-    made = [await partitions.create_ahead(each, NOW - 3 * WEEK) for each in (db, other)]
-    dropped = [await partitions.drop_empty(each, NOW) for each in (other, db)]
+    made = [await store.create_partitions(each, NOW - 3 * WEEK) for each in (db, other)]
+    dropped = [await store.drop_empty_partitions(each, NOW) for each in (other, db)]
 
     await other.close()
     assert ([4, 4], [4, 4]) == (made, dropped)

@@ -10,8 +10,8 @@ import pytest_asyncio
 from storage.drivers.pooler import Pooler
 from tidings import dsn
 from tidings.storage.drivers.database import Unavailable
-from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.postgres import PostgresDatabase
+from tidings.storage.drivers.store import migrate
 
 CONNECTIONS = 3
 

@@ -12,9 +12,8 @@ import pytest_asyncio
 from tidings.clock import SystemClock
 from tidings.core.heartbeat import Heartbeat
 from tidings.storage.drivers.database import Database, Unavailable
-from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables.nodes import LivenessLock
 
 POOL = 5

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tidings.storage.drivers.database import Unavailable
-from tidings.storage.drivers.migrate import migrate
 from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 
 HOLD = """
 import sys

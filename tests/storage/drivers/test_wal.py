@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tidings.storage.drivers.database import StorageTuning
 from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.storage.drivers.tuning import StorageTuning
-from tidings.storage.drivers.wal import Committer
+from tidings.storage.drivers.sqlite_file import Committer
 
 
 async def _write(db: SqliteDatabase, count: int, *, background: bool = False) -> None:
@@ -220,7 +220,7 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.storage.drivers.tuning import StorageTuning
+from tidings.storage.drivers.database import StorageTuning
 
 async def main():
     tuning = StorageTuning(wal_checkpoint_frames=10, wal_restart_frames=30)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from tidings.storage.drivers.writer_priority import WriterLock
+from tidings.storage.drivers.sqlite_file import WriterLock
 
 
 class Writers:

@@ -14,8 +14,7 @@ from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus
 from tidings.model.message import AcceptedMessage, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage import lists
-from tidings.storage.drivers.database import Database
-from tidings.storage.drivers.tuning import ListTuning, StorageTuning
+from tidings.storage.drivers.database import Database, ListTuning, StorageTuning
 from tidings.storage.lists import buckets, pairs
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, bucket_of

@@ -18,9 +18,8 @@ from tidings.model.attempt import AttemptFilter, DeliveryEnd, MessageStatus, Sta
 from tidings.model.message import AcceptedMessage, MessageExtras, MessageFilter
 from tidings.model.page import Cursor, Order
 from tidings.storage import lists
-from tidings.storage.drivers.database import Database, Dialect, Unavailable
+from tidings.storage.drivers.database import Database, Dialect, ListTuning, StorageTuning, Unavailable
 from tidings.storage.drivers.postgres import PostgresDatabase
-from tidings.storage.drivers.tuning import ListTuning, StorageTuning
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.settlement import AttemptRow

@@ -18,8 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tidings.model import delivery as rules
 from tidings.model.delivery import DeliveryRecord, Lane, Mode, ResendRequest
 from tidings.storage.drivers.database import Database, Write
-from tidings.storage.drivers.migrate import migrate
-from tidings.storage.drivers.store import opened
+from tidings.storage.drivers.store import migrate, opened
 from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import ManualSend, SettledDelivery
 from tidings.storage.tables.intake import DeliveryRow

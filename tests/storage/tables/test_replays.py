@@ -10,7 +10,7 @@ from tasks.kit import ORG, database, rows, run_sql
 from tidings.clock import SystemClock
 from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Lane, Mode
-from tidings.storage.drivers import partitions
+from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import deliveries, replays
 from tidings.storage.tables.deliveries import ManualSend
@@ -135,7 +135,7 @@ async def test_a_range_is_read_in_order_and_no_further_than_needed(postgres_dsn:
     """No plan, however few rows PostgreSQL assumes, sorts the whole range: the plan stays when the tables grow."""
     bounds: dict[str, str | int] = {"first": MESSAGES[0], "last": MESSAGES[-1], "few": 1_000, "near": 40}
     async with database(postgres_dsn) as db:
-        await partitions.create_ahead(db, NOW)
+        await store.create_partitions(db, NOW)
         async with db.write() as tx:
             await _crowd(tx, rows_there, rows_there)
         for statement in ("ANALYZE delivery", "ANALYZE attempt"):

@@ -23,7 +23,7 @@ from tasks.kit import database, rows
 from tasks.process_pool import ProcessPool
 from tidings.clock import HOUR
 from tidings.storage.drivers.database import StorageError
-from tidings.storage.drivers.migrate import migrate
+from tidings.storage.drivers.store import migrate
 
 Record = Callable[[str, Any], None]
 

@@ -20,14 +20,14 @@ This interface maps the errors of the drivers, so callers see only these:
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar
 
 from tidings.errors import ExternalError, Outage
-from tidings.storage.drivers.tuning import StorageTuning
 
 Value = str | int | float | bytes | None
 Result = TypeVar("Result")
@@ -60,6 +60,50 @@ Statement = str | Sql
 def composed(text: Statement, **parts: str | int | Sql) -> Sql:
     """Fill the `{parts}` of a statement, of which some are pairs."""
     return (text if isinstance(text, Sql) else Sql(text, text)).format(**parts)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Thresholds: a database gets them when it is opened, and statements read them from it.
+
+
+@dataclass(frozen=True, slots=True)
+class ListTuning:
+    """The thresholds of the filtered lists: how much one statement reads.
+
+    A value is rare if one statement can read all of it: then the query looks up its rows one by one. Otherwise it reads
+    bucket after bucket, in the order of the list, until the page is full.
+    """
+
+    entries: int = 128
+    """The bucket-index entries that the first statement reads per value: of frequent values they have the whole page.
+    Further statements read 4 and 16 times as many. A value with fewer than 4 times as many is rare."""
+    buckets: int = 16
+    """The buckets of the first batch. Of frequent values a few have the whole page; each further batch is four times as
+    large."""
+    rare_messages: int = 300
+    """The messages whose attempts are looked up one by one: about two milliseconds."""
+    candidates: int = 2_000
+    """The attempts or deliveries of an endpoint that are read to find messages: about two milliseconds. An endpoint
+    with more of them gets most messages of the application, so the query reads those."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTuning:
+    """The thresholds of both drivers, and those of the lists."""
+
+    wal_checkpoint_frames: int = 8_000
+    """The number of WAL frames at which a checkpoint starts."""
+    wal_restart_frames: int = 16_000
+    """The number of WAL frames at which the WAL is restarted. Writers wait briefly for a restart."""
+    wal_sync_seconds: float = 0.5
+    """How long a commit with `synced=False` may stay unsynced."""
+    busy_ms: int = 5_000
+    """How long a statement on SQLite waits while another process locks the file."""
+    lists: ListTuning = field(default_factory=ListTuning)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# The interface
 
 
 class Row(Protocol):
@@ -234,3 +278,24 @@ async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
                 raise
             await asyncio.sleep(0.01 * 2**attempt)
     raise AssertionError
+
+
+_RECENT_SECONDS: Final = 1.0
+
+
+class ForegroundActivity:
+    """The time of this process's last foreground write."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at = float("-inf")
+
+    def note(self) -> None:
+        """Record a foreground write."""
+        self._at = time.monotonic()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the last foreground write was within the last second."""
+        return time.monotonic() - self._at < _RECENT_SECONDS

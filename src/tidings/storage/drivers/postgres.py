@@ -20,18 +20,18 @@ from tidings.storage.drivers.database import (
     Declined,
     Dialect,
     Duplicate,
+    ForegroundActivity,
     OutcomeUnknown,
     Row,
     Statement,
     StorageError,
+    StorageTuning,
     Table,
     Unavailable,
     Value,
 )
 from tidings.storage.drivers.dialect import for_postgres
 from tidings.storage.drivers.postgres_connect import Connector
-from tidings.storage.drivers.tuning import StorageTuning
-from tidings.storage.drivers.writer_priority import ForegroundActivity
 
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 5.0

@@ -18,12 +18,20 @@ from pathlib import Path
 from typing import Final
 
 from tidings.observe import failure
-from tidings.storage.drivers.database import Busy, Dialect, Duplicate, Row, Statement, Table, Unavailable, Value
+from tidings.storage.drivers.database import (
+    Busy,
+    Dialect,
+    Duplicate,
+    ForegroundActivity,
+    Row,
+    Statement,
+    StorageTuning,
+    Table,
+    Unavailable,
+    Value,
+)
 from tidings.storage.drivers.dialect import for_sqlite
-from tidings.storage.drivers.sqlite_file import OwnedFile, connect, opening_error
-from tidings.storage.drivers.tuning import StorageTuning
-from tidings.storage.drivers.wal import Committer, WriteAheadLog
-from tidings.storage.drivers.writer_priority import ForegroundActivity, WriterLock
+from tidings.storage.drivers.sqlite_file import Committer, OwnedFile, WriteAheadLog, WriterLock, connect, opening_error
 
 _READERS: Final = 4
 _LONGEST_PAUSE: Final = 30.0
