@@ -6,10 +6,11 @@
 --   Timestamps are milliseconds since the Unix epoch (`…_at`, `…_since`, `…_until`), except one that ends in `_us`.
 --   Booleans are 0 or 1. JSON is stored as text. Ids are a prefix and a KSUID: their order is the order of creation,
 --   and their timestamp is encoded in them, so the hot tables have no column for it. There are no foreign keys and no
---   triggers.
+--   triggers. An organization has no row: `org_id` comes from its tokens.
 --
--- Tables, with their writers and how they are emptied. Besides, `tidings wipe` deletes all rows of one organization,
--- and `tidings prune` deletes old messages with their attempts, deliveries and event ids.
+-- Tables, with their writers and how they are emptied. Besides, `tidings wipe` deletes all rows of one organization
+-- (its idempotency records expire), and `tidings prune` deletes old messages with their attempts, deliveries and event
+-- ids.
 --
 --   hot: one or more rows for each message
 --     message             an accepted message. Accept. The payload is deleted after its retention, the row by `prune`.
@@ -21,7 +22,7 @@
 --     bucket_index        where filtered lists find their rows. Accept and settle, but few rows: one for each event
 --                         type, channel, tag or outcome of 494 seconds. Deleted by `wipe` and `prune`.
 --
---   cold: written by calls to the API
+--   cold: written by calls to the API, and where a delivery changes the health of an endpoint
 --     application         a customer of an organization. A deleted one keeps its row.
 --     endpoint            a URL that receives messages, with its health. A deleted one keeps its row.
 --     endpoint_history    what decided which messages an endpoint received. The newest 50 rows of an endpoint are kept.
@@ -31,7 +32,7 @@
 --   written by the service, at most a few times a second
 --     throttle            a rate limit in use. Deleted after a day without deliveries.
 --     operational_event   notifications to organizations. Deleted after 7 days.
---     setting             a few values of the installation.
+--     setting             a few values of the installation, some 20 rows. Never deleted.
 --     node                PostgreSQL only: the running nodes. Deleted at the end of a node, or by the other ones.
 --     schema_migration    the migrations that ran (created by the program before this file).
 --
@@ -39,14 +40,16 @@
 --     task                a task with its progress. The API and the workers. Deleted 90 days after its end.
 --     task_item           results and skipped items of a task. The workers. Deleted with the task.
 --     task_input          input that is too large for the row of the task. The API. Deleted with the task.
---     task_event          the state transitions of a task. Deleted with the task.
+--     task_event          the state transitions of a task. The API and the workers. Deleted with the task.
 --     export              files for download. The workers. Deleted when their links expire.
 --
 -- PostgreSQL only: `message` and `attempt` are partitioned by week, by the timestamp in the id of the message. A node
 -- creates the partitions of the next weeks, `prune` drops empty ones, and the default partitions take the other rows.
 
--- Values of the installation, by name: the position up to which payloads have expired, secrets that the service
--- generated, a proof of the setting `main_secret`, and the last heartbeats of nodes.
+-- Values of the installation, by name. `payloads_expired_to`: the message up to which payloads have expired.
+-- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `main_secret_proof`:
+-- shows whether a node has the same `main_secret`. `heartbeat:0` to `heartbeat:15`: the last writes of nodes, as proof
+-- that the database takes writes.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -126,6 +129,7 @@ CREATE TABLE endpoint_history (
     endpoint_id TEXT NOT NULL,
     -- The application's routing_version after the write, which orders two writes of one millisecond.
     routing_version BIGINT NOT NULL,
+    -- When it was written.
     at BIGINT NOT NULL,
     event_types TEXT,
     channels TEXT,
@@ -177,7 +181,9 @@ CREATE TABLE throttle (
 CREATE TABLE operational_event (
     id TEXT PRIMARY KEY,
     org_id TEXT NOT NULL,
+    -- As in the Svix API: `endpoint.disabled`, `message.attempt.exhausted`, `background_task.finished` and others.
     type TEXT NOT NULL,
+    -- The type and the data, as a JSON object.
     payload TEXT NOT NULL
 );
 
@@ -196,7 +202,7 @@ CREATE TABLE message (
     tags TEXT,
     -- The bytes to send. Null after the retention, or if the content was expunged.
     payload BLOB,
-    -- When the payload expires. Null for the default retention, where the expiry follows from the id.
+    -- When the payload expires. Null for the default retention of 90 days, where the expiry follows from the id.
     expires_at BIGINT,
     -- When to deliver the message, if not at once.
     deliver_at BIGINT,
@@ -214,9 +220,10 @@ CREATE TABLE bucket_index (
     -- The id of an application or an endpoint.
     owner TEXT NOT NULL,
     -- Of an application: `e`, `c` or `t` and an event type, a channel or a tag. Of an endpoint: `d` delivered, `f` and
-    -- the first digit of the status code for failed, `l` and a bucket of messages that have attempts in a later bucket.
+    -- the first digit of the status code for failed (0 without a response), `l` late: not in the bucket of its message.
     name TEXT NOT NULL,
-    -- The first four characters of the timestamps in the ids: 494 seconds. For attempts, also those of their messages.
+    -- The first four characters of the timestamps in the ids: 494 seconds. For `d` and `f`, those of the attempt and
+    -- then those of its message; for `l`, the other way round.
     bucket TEXT NOT NULL
    , PRIMARY KEY (owner, name, bucket)
 ) WITHOUT ROWID;
@@ -255,6 +262,7 @@ CREATE TABLE delivery (
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
     CHECK (again = 0 OR lease IS NOT NULL)
 );
+-- The next deliveries of an endpoint; when the next one of any endpoint is due; expired leases; the backlog of a task.
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_lease_expiry ON delivery (lease_until) WHERE lease IS NOT NULL;
@@ -277,9 +285,9 @@ CREATE TABLE attempt (
     -- 0 the first delivery or the retry schedule, 1 a manual send. The API uses the same codes.
     trigger_type SMALLINT NOT NULL,
     -- How the delivery ended after this attempt, without another one. Null: the attempt succeeded, or another attempt
-    -- was scheduled. 1 exhausted: no attempts were left. 2 canceled: a task was canceled before it sent the message
-    -- again. 3 discarded: the endpoint was disabled or deleted, or the payload was deleted. 0: it had one of these
-    -- ends, and a manual send succeeded later.
+    -- was scheduled. 1 exhausted: no attempts were left, or the receiver asked for no more. 2 canceled: a task that had
+    -- requested the message again was canceled before it was sent. 3 discarded: the endpoint was disabled or deleted,
+    -- or the payload was deleted. 0: it had one of these ends, and a manual send succeeded later.
     ended SMALLINT,
     -- 0 if there was no response.
     response_status_code INTEGER NOT NULL,
@@ -347,7 +355,7 @@ CREATE TABLE task (
     total BIGINT,
     -- 1 if total is the exact number, 0 if it is an estimate.
     total_exact SMALLINT NOT NULL DEFAULT 0,
-    -- The pace: items of the last chunk, items per second, and the time and the number of chunks so far.
+    -- The pace: items of the next chunk, items per second, and the time and the number of chunks so far.
     size INTEGER NOT NULL,
     rate DOUBLE PRECISION NOT NULL DEFAULT 0,
     busy_ms BIGINT NOT NULL DEFAULT 0,
@@ -396,7 +404,8 @@ CREATE TABLE task_item (
     task_id TEXT NOT NULL,
     -- What the item is about: an application, an event type, or a message and an endpoint.
     key TEXT NOT NULL,
-    -- `created`, `counted`, `aggregated` and others of a kind; `skipped`; `withdrawn` for a send that was canceled.
+    -- `created` (a message), `counted` (attempts), `aggregated` (subscriptions), `link` (to an export), `skipped`, or
+    -- `withdrawn` for a send that was canceled with the task.
     outcome TEXT NOT NULL,
     -- JSON, or the reason why the item was skipped.
     data TEXT,
@@ -428,7 +437,10 @@ CREATE TABLE task_event (
     -- From 1 for each task.
     seq INTEGER NOT NULL,
     at BIGINT NOT NULL,
+    -- `created`, `paused`, `resumed`, `retried`, `struck` (a failed attempt), `lapsed` (the lease expired), `succeeded`,
+    -- `failed` or `cancelled`.
     type TEXT NOT NULL,
+    -- The error, as a JSON object.
     data TEXT,
     PRIMARY KEY (task_id, seq)
 );
