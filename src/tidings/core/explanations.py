@@ -9,8 +9,8 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import AttemptSummary, DeliveryFacts, Explanation, MessageFacts, explain
 from tidings.model.page import Cursor, Page
-from tidings.storage.tables import endpoints, explanations, messages, routing
-from tidings.storage.tables.explanations import NOTHING, EndpointDeliveries
+from tidings.storage.tables import endpoints, messages, routing
+from tidings.storage.tables.messages import NO_DELIVERIES, EndpointDeliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
     """Return a page of explanations, including those of endpoints deleted after the message was created."""
     async with services.db.read() as read:
         message = await messages.get(read, request.app.id, request.ref, with_payload=False)
-        subject = await explanations.facts_of(read, message)
+        subject = await messages.facts_of(read, message)
         found = await endpoints.page_since(read, request.app.id, request.cursor.window(), subject.at)
         ids = sorted(endpoint.id for endpoint, _ in found)
-        stored = await explanations.stored(read, message.id, ids[0], ids[-1]) if found else NOTHING
+        stored = await messages.stored_deliveries(read, message.id, ids[0], ids[-1]) if found else NO_DELIVERIES
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
         in_force = await routing.settings_in_force(read, list(open_since), subject.at) if open_since else {}
-        canceled = await explanations.canceled(read, request.app.id, message.id, open_since) if open_since else {}
+        canceled = await messages.canceled_by_tasks(read, request.app.id, message.id, open_since) if open_since else {}
     now = services.clock.now()
     rows = [
         DeliveryFacts(

@@ -15,7 +15,7 @@ from tidings.model.health import NO_ATTEMPTS, NO_FAILURES
 from tidings.model.task import Task
 from tidings.model.throttle import SECOND_US
 from tidings.storage.drivers.database import Database, Read, Write
-from tidings.storage.tables import apps, endpoints, health, recent, routing, throttles
+from tidings.storage.tables import apps, attempts, endpoints, health, routing, throttles
 
 _CHUNK: Final = 1_000
 
@@ -32,7 +32,7 @@ async def note_disabled(tx: Write, endpoint_id: str, now: int) -> None:
 
 async def with_recent(read: Read, found: Sequence[Endpoint], now: int) -> list[Endpoint]:
     """Return endpoints with the totals of their recent attempts."""
-    sums = await recent.aggregates(read, [endpoint.id for endpoint in found], now) if found else {}
+    sums = await attempts.recent_attempts(read, [endpoint.id for endpoint in found], now) if found else {}
     return [replace(endpoint, recent=sums.get(endpoint.id, NO_ATTEMPTS)) for endpoint in found]
 
 

@@ -19,7 +19,8 @@ from tidings.model.message import EVERY_MESSAGE, MessageFilter
 from tidings.model.page import Cursor, Order, PageWindow
 from tidings.storage import lists as filtered
 from tidings.storage.drivers.database import Database, Dialect, Read, Row, Statement, Value
-from tidings.storage.tables import attempts, explanations, recent
+from tidings.storage.tables import attempts
+from tidings.storage.tables import messages as message_rows
 
 COUNT = 2_000
 WHOLE = {
@@ -97,13 +98,13 @@ class Lists:
 
     async def health(self, read: Read) -> None:
         ids = [self.endpoint(name) for name in self.seed.endpoints]
-        await recent.aggregates(read, ids, SystemClock().now())
+        await attempts.recent_attempts(read, ids, SystemClock().now())
 
     async def explained(self, read: Read) -> None:
         ends = sorted(self.seed.endpoints.values())
         msg = MessageId(self.seed.messages[COUNT // 2])
-        await explanations.stored(read, msg, EndpointId(ends[0]), EndpointId(ends[-1]))
-        await explanations.canceled(read, self.app, msg, {EndpointId(ends[0]): 0})
+        await message_rows.stored_deliveries(read, msg, EndpointId(ends[0]), EndpointId(ends[-1]))
+        await message_rows.canceled_by_tasks(read, self.app, msg, {EndpointId(ends[0]): 0})
 
 
 def _window(prefix: str) -> PageWindow:

@@ -15,7 +15,7 @@ from tidings.model.message import AcceptedMessage, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage import lists
 from tidings.storage.drivers.database import Database, ListTuning, StorageTuning
-from tidings.storage.lists import buckets, pairs
+from tidings.storage.lists import buckets
 from tidings.storage.tables import intake, settlement
 from tidings.storage.tables.bucket_index import BUCKET_WIDTH, bucket_of
 from tidings.storage.tables.settlement import AttemptRow
@@ -159,7 +159,7 @@ async def test_late_attempts_are_found_in_both_directions(db: Database, there: P
     for count in (1, 300, len(made)):
         some = chance.sample(made, count)
         async with db.read() as read:
-            found = await pairs.of_messages(read, SELDOM, some)
+            found = await buckets.pairs_of_messages(read, SELDOM, some)
         assert found == {each + each for each in some} | {each for each in late if each[:BUCKET_WIDTH] in some}
 
 
@@ -178,10 +178,10 @@ async def test_the_messages_in_pairs_are_found_completely_or_not_at_all(db: Data
         ):
             db.tuning = StorageTuning(lists=ListTuning(candidates=5_000))
             async with db.read() as read:
-                found = await pairs.messages_in(read, endpoint, some, status)
+                found = await buckets.messages_in(read, endpoint, some, status)
             db.tuning = StorageTuning(lists=ListTuning(candidates=len(expected) - 1))
             async with db.read() as read:
-                none = await pairs.messages_in(read, endpoint, some, status)
+                none = await buckets.messages_in(read, endpoint, some, status)
             assert found is not None
             assert expected == {each for each in found if bucket_of(each) in {pair[BUCKET_WIDTH:] for pair in some}}
             assert none is None or not expected

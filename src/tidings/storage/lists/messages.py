@@ -9,8 +9,8 @@ from tidings.ids import MESSAGE, AppId, MessageId
 from tidings.model.message import Message, MessageFilter
 from tidings.model.page import Order, PageWindow
 from tidings.storage.drivers.database import Read, Sql
-from tidings.storage.lists import buckets, pairs
-from tidings.storage.tables import message_filters, messages
+from tidings.storage.lists import buckets
+from tidings.storage.tables import messages
 from tidings.storage.tables.key_ranges import bounds_of, end_of, spread
 
 _PAGE: Final = "FROM message WHERE app_id = :app"
@@ -47,7 +47,7 @@ async def page(read: Read, app_id: AppId, window: PageWindow, filters: MessageFi
         )
         return [messages.message_of(row) for row in rows]
     found: list[str] = []
-    stream = buckets.stream(read, pairs.groups_of(app_id, filters), window)
+    stream = buckets.stream(read, buckets.groups_of(app_id, filters), window)
     async for batch in buckets.batches(stream, buckets.GROWTH * read.tuning.lists.buckets):
         found += await first_in(read, app_id, batch, window, filters)
         if len(found) >= window.rows:
@@ -63,13 +63,13 @@ async def first_in(
     parts = buckets.key_ranges(MESSAGE, some, window)
     if not parts:
         return []
-    conditions = message_filters.conditions(filters)
+    conditions = messages.filter_conditions(filters)
     rows = await read.rows(
         _FIRST_IN.format(conditions=conditions, direction=window.direction, rows=window.rows),
         app=app_id,
         firsts=[first for first, _ in parts],
         ends=[end for _, end in parts],
-        **message_filters.values_of(filters),
+        **messages.filter_values(filters),
     )
     return [row["id"] for row in rows]
 

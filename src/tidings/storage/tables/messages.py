@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Queries for messages, and statements that delete their payloads. `intake.py` writes new messages."""
+"""Queries for messages and the explanations of their deliveries, and statements that delete payloads.
+
+`intake.py` writes new messages.
+"""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tidings.errors import not_found
-from tidings.ids import MESSAGE, AppId, MessageId, OrgId
-from tidings.model.attempt import DeliveryEnd
-from tidings.model.message import Message, MessageFilter
-from tidings.storage.drivers.database import Read, Row, Sql, Write
-from tidings.storage.tables import message_filters, settlement
+from tidings.ids import MESSAGE, TASK, AppId, AttemptId, EndpointId, MessageId, OrgId, TaskId, first_at, timestamp_of
+from tidings.model.attempt import BLOCKED_TEXT, DeliveryEnd, MessageAttemptTriggerType, MessageStatus
+from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
+from tidings.model.message import RETENTION_MS, Message, MessageFilter
+from tidings.model.task_item import ItemOutcome
+from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
+from tidings.storage.tables import bucket_index, settlement
 from tidings.storage.tables.key_ranges import spread
+from tidings.storage.tables.task_items import key_of
 
 HEAD: Final = (
     "message.id, message.app_id, message.org_id, message.event_type, message.event_id, message.channels, message.tags,"
@@ -73,8 +80,8 @@ async def payloads(read: Read, messages: Sequence[Message]) -> dict[MessageId, b
 
 async def matching(read: Read, msg_ids: Sequence[str], filters: MessageFilter) -> set[str]:
     """Return the ids of those of the given messages that match the filters."""
-    statement = _BY_IDS.format(columns="message.id", conditions=message_filters.conditions(filters))
-    return {row["id"] for row in await read.rows(statement, ids=list(msg_ids), **message_filters.values_of(filters))}
+    statement = _BY_IDS.format(columns="message.id", conditions=filter_conditions(filters))
+    return {row["id"] for row in await read.rows(statement, ids=list(msg_ids), **filter_values(filters))}
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -167,3 +174,175 @@ def message_of(row: Row) -> Message:
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(json.loads(text))
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# SQL conditions for the message filters. The statement must name the table, or an alias, `message`.
+
+_EVENT_TYPE: Final = " AND message.event_type = :event_type"
+_EVENT_TYPES: Final = " AND message.event_type IN :event_types"
+# Channels and tags are JSON arrays of strings without quotation marks, so an array contains a string if and only if its
+# text contains the quoted string. Most messages have neither. IS NOT NULL lets PostgreSQL skip those within the index,
+# at half the cost.
+_HAS: Final = " AND message.{column} IS NOT NULL AND strpos(message.{column}, :{name}) > 0"
+
+
+def filter_conditions(filters: MessageFilter) -> str:
+    """Return the SQL conditions for the filters that are set, each with a leading AND."""
+    found = ""
+    if filters.event_types:
+        found = _EVENT_TYPE if len(filters.event_types) == 1 else _EVENT_TYPES
+    if filters.channel is not None:
+        found += _HAS.format(column="channels", name="channel")
+    if filters.tag is not None:
+        found += _HAS.format(column="tags", name="tag")
+    return found
+
+
+def filter_values(filters: MessageFilter) -> dict[str, Value | Sequence[Value]]:
+    """Return the parameters of `filter_conditions`."""
+    return {
+        "event_type": next(iter(filters.event_types), None),
+        "event_types": list(filters.event_types),
+        "channel": None if filters.channel is None else json.dumps(filters.channel),
+        "tag": None if filters.tag is None else json.dumps(filters.tag),
+    }
+
+
+def filter_names(filters: MessageFilter) -> list[list[str]]:
+    """Return lists of bucket-index names; a matching message has an entry for one name of each list."""
+    groups = [[bucket_index.EVENT_TYPE + each for each in filters.event_types]] if filters.event_types else []
+    if filters.channel is not None:
+        groups.append([bucket_index.channel_value(filters.channel)])
+    if filters.tag is not None:
+        groups.append([bucket_index.tag_value(filters.tag)])
+    return groups
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Explanations of the deliveries of a message to a page of endpoints
+#
+# The endpoints of a page are adjacent in the keys of deliveries and attempts, so each table is read as one range.
+# Deliveries are read before attempts: if a delivery settles first, the second statement sees its attempt.
+
+CANCELED_TASKS_MAX: Final = 100
+"""The number of canceled tasks that are searched per application, newest first."""
+_PAYLOAD: Final = (
+    "SELECT expires_at, CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS has_payload FROM message WHERE id = :msg"
+)
+_IN_PAGE: Final = "msg_id = :msg AND endpoint_id >= :first AND endpoint_id <= :last"
+_OUTSTANDING: Final = (
+    "SELECT endpoint_id, due_at, attempts, manual, CASE WHEN lease IS NULL THEN NULL ELSE lease_until END AS"
+    f" lease_until, task_id FROM delivery WHERE {_IN_PAGE}"
+)
+_BLOCKED: Final = "response_status_code = 0 AND response LIKE :blocked"
+_TRIED: Final = (
+    "SELECT tried.*, attempt.id, attempt.status, attempt.response_status_code, attempt.trigger_type, attempt.ended,"
+    " attempt.task_id"
+    " FROM (SELECT endpoint_id, count(*) AS attempts, coalesce(max(number), 0) AS automatic,"
+    f" count(*) FILTER (WHERE {_BLOCKED}) AS blocked, count(*) FILTER (WHERE status = 0) AS delivered,"
+    f" max(id) AS latest FROM attempt WHERE {_IN_PAGE} GROUP BY endpoint_id) AS tried"
+    " JOIN attempt ON attempt.msg_id = :msg AND attempt.endpoint_id = tried.endpoint_id AND attempt.id = tried.latest"
+)
+_CANCELED: Final = (
+    "SELECT id, args FROM task WHERE app_id = :app AND wire_status = 'failed' AND id >= :since AND state = 'cancelled'"
+    f" ORDER BY id DESC LIMIT {CANCELED_TASKS_MAX:d}"
+)
+_CANCELED_ITEMS: Final = (
+    "SELECT task_item.task_id, task_item.key FROM rows_of(:tasks, :keys) AS asked(task, key) CROSS JOIN task_item"
+    " WHERE task_item.task_id = asked.task AND task_item.key = asked.key AND task_item.outcome = :outcome"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDeliveries:
+    """The outstanding deliveries and the attempts of a message, by endpoint."""
+
+    outstanding: dict[EndpointId, OutstandingDelivery]
+    attempts: dict[EndpointId, AttemptSummary]
+
+
+NO_DELIVERIES: Final = EndpointDeliveries({}, {})
+
+
+async def facts_of(read: Read, message: Message) -> MessageFacts:
+    """Return the facts about a message, including whether its payload exists and when it expires."""
+    row = await read.one(_PAYLOAD, msg=message.id)
+    at = timestamp_of(message.id)
+    return MessageFacts(
+        at=at,
+        event_type=message.event_type,
+        channels=message.channels,
+        deliver_at=message.deliver_at,
+        has_payload=bool(row["has_payload"]),
+        expires_at=row["expires_at"] or at + RETENTION_MS,
+    )
+
+
+async def stored_deliveries(read: Read, msg_id: MessageId, first: EndpointId, last: EndpointId) -> EndpointDeliveries:
+    """Return the deliveries and attempts of a message at the endpoints from `first` to `last`, inclusive."""
+    page = {"msg": msg_id, "first": first, "last": last}
+    outstanding = await read.rows(_OUTSTANDING, **page)
+    tried = await read.rows(_TRIED, **page, blocked=f"{BLOCKED_TEXT}%")
+    return EndpointDeliveries(
+        {EndpointId(row["endpoint_id"]): _outstanding(row) for row in outstanding},
+        {EndpointId(row["endpoint_id"]): _tried(row) for row in tried},
+    )
+
+
+async def canceled_by_tasks(
+    read: Read, app_id: AppId, msg_id: MessageId, since: dict[EndpointId, int]
+) -> dict[EndpointId, TaskId]:
+    """Return, by endpoint, the newest task that was canceled before it sent a message there.
+
+    `since` has a timestamp for each endpoint; tasks that were created before it do not count.
+    """
+    rows = await read.rows(_CANCELED, app=app_id, since=first_at(TASK, min(since.values())))
+    tasks = [(TaskId(row["id"]), EndpointId(json.loads(row["args"]).get("endpoint_id", ""))) for row in rows]
+    keys = {
+        (task, key_of(msg_id, each)): each
+        for task, each in tasks
+        if each in since and timestamp_of(task) >= since[each]
+    }
+    if not keys:
+        return {}
+    found = await read.rows(
+        _CANCELED_ITEMS,
+        tasks=[task for task, _ in keys],
+        keys=[key for _, key in keys],
+        outcome=ItemOutcome.WITHDRAWN.value,
+    )
+    items = {(TaskId(row["task_id"]), str(row["key"])) for row in found}
+    return {each: task for (task, key), each in reversed(keys.items()) if (task, key) in items}  # the newest one wins
+
+
+def _outstanding(row: Row) -> OutstandingDelivery:
+    return OutstandingDelivery(
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        is_manual=bool(row["manual"]),
+        lease_until=row["lease_until"],
+        task_id=_task(row),
+    )
+
+
+def _tried(row: Row) -> AttemptSummary:
+    return AttemptSummary(
+        count=row["attempts"],
+        automatic=row["automatic"],
+        blocked=row["blocked"],
+        is_delivered=row["delivered"] > 0,
+        last=LastAttempt(
+            id=AttemptId(row["id"]),
+            at=timestamp_of(row["id"]),
+            status=MessageStatus(row["status"]),
+            status_code=row["response_status_code"],
+            trigger=MessageAttemptTriggerType(row["trigger_type"]),
+            ended=None if row["ended"] is None else DeliveryEnd(row["ended"]),
+            task_id=_task(row),
+        ),
+    )
+
+
+def _task(row: Row) -> TaskId | None:
+    return None if row["task_id"] is None else TaskId(row["task_id"])

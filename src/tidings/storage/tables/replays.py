@@ -16,7 +16,7 @@ from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
 from tidings.storage.drivers.database import Duplicate, Read, Value, Write
-from tidings.storage.tables import message_filters
+from tidings.storage.tables import messages
 from tidings.storage.tables.deliveries import ASK_CONFLICT
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
 
@@ -65,9 +65,9 @@ async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     row = await read.row(_FILTERS, endpoint=endpoint_id)
     types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
     filters = MessageFilter(event_types=tuple(types or ()))
-    conditions = "1 = 0" if types == [] else "1 = 1" + message_filters.conditions(filters)
+    conditions = "1 = 0" if types == [] else "1 = 1" + messages.filter_conditions(filters)
     conditions += "" if channels is None else _CHANNELS
-    values = message_filters.values_of(filters) | {"channels": channels or []}
+    values = messages.filter_values(filters) | {"channels": channels or []}
     return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
 
 
@@ -98,14 +98,14 @@ _CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} 
 
 async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters) -> Scanned:
     """Scan for messages with at least one attempt at the endpoint; status filters apply to the latest attempt."""
-    conditions = "1 = 1" + message_filters.conditions(filters.messages)
+    conditions = "1 = 1" + messages.filter_conditions(filters.messages)
     status = (
         MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.CANCELED)
     )
     ended = "1 = 1" + ("" if filters.status is None else _STATUS_IS) + ("" if filters.code_class is None else _CODES)
     text = _LATEST.replace("{matches}", conditions).replace("{ended}", ended)
     codes = range(1) if filters.code_class is None else filters.code_class.codes
-    values = message_filters.values_of(filters.messages) | {
+    values = messages.filter_values(filters.messages) | {
         "status": int(status),
         "code_from": codes[0],
         "code_to": codes[-1],
