@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest_asyncio
 
 from cli.command import tidings
 from delivery.receiver import Receiver
-from faults.kit import check_received_once, ended, eventually, node, sending, started, with_endpoint
+from faults.kit import check_received_once, ended, eventually, node, sending, slowly, started, with_endpoint
 from live import Live, free_port
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc")
@@ -151,6 +152,47 @@ async def ping(server: Live) -> str:
     return answer.split()[1].decode() if answer else "closed"
 
 
+async def test_sighup_during_the_start_takes_effect_afterwards(postgres_dsn: str, tmp_path: Path) -> None:
+    server = node(postgres_dsn, tmp_path, log_level="info")
+    server.arguments = ("--workers", str(WORKERS))
+    with ended(server):
+        starting = asyncio.create_task(started(server))
+        await eventually(lambda: server.process is not None and workers_of(server))
+        server.send(signal.SIGHUP)
+        await starting
+
+        await eventually(lambda: f"{WORKERS} workers were replaced" in server.log())
+
+
+async def test_sighup_during_the_shutdown_starts_no_worker(server: Live) -> None:
+    os.kill(min(workers_of(server)), signal.SIGSTOP)  # the shutdown lasts until this worker is killed
+    server.send(signal.SIGTERM)
+    await eventually(lambda: "Finished server process" in server.log())
+
+    server.send(signal.SIGHUP)
+    assert server.process is not None
+    await asyncio.to_thread(server.process.wait, 30.0)
+
+    assert server.log().count("listening on") == WORKERS
+
+
+def last_descriptor(pid: int) -> int:
+    return max(int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
+async def test_sighup_keeps_the_workers_if_no_process_can_be_started(server: Live) -> None:
+    before = workers_of(server)
+    files, most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (last_descriptor(server.pid) + 3, most))
+    server.send(signal.SIGHUP)
+    await eventually(lambda: "worker 1 cannot be started: Too many open files" in server.log())
+    assert workers_of(server) == before
+
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (files, most))
+    server.send(signal.SIGHUP)
+    await eventually(lambda: f"{WORKERS} workers were replaced" in server.log())
+
+
 async def test_sighup_with_an_invalid_configuration_keeps_the_workers(server: Live) -> None:
     before = workers_of(server)
     settings_file(server).write_text("task_lease = 'soon'\n")
@@ -191,6 +233,27 @@ async def test_sigterm_stops_all_workers(server: Live) -> None:
 
     assert not any(map(is_running, pids))
     assert "did not stop in time" not in server.log()
+
+
+async def test_connections_are_refused_while_the_workers_stop(server: Live) -> None:
+    async with slowly(60.0) as receiver:
+        path = with_endpoint(server, receiver.url)
+        server.call("POST", path, {"eventType": "a.b", "payload": {}})
+        await eventually(lambda: receiver.requests)
+        pids = workers_of(server)
+        server.send(signal.SIGTERM)  # a worker waits for the response of the receiver
+
+        await eventually(lambda: not accepts_connections(server))
+
+        assert any(map(is_running, pids))
+
+
+def accepts_connections(server: Live) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port)).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def test_a_port_that_another_service_listens_on_is_reported(postgres_dsn: str, tmp_path: Path) -> None:

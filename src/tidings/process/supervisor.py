@@ -32,7 +32,7 @@ _FAILED: Final = 1
 
 
 class StartFailed(Exception):
-    """A worker ended before it was ready. `code` is its exit code; the worker has reported the reason itself."""
+    """A worker ended before it was ready. `code` is its exit code; the reason has been reported."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -114,6 +114,8 @@ class Supervisor:
         """Held while a process starts: two must not be started for one place."""
         self._failed: deque[float] = deque(maxlen=_FAILED_MAX)
         self._stop = asyncio.Event()
+        self._started = asyncio.Event()
+        """Whether all workers have been ready."""
         self._replacing: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
@@ -125,6 +127,9 @@ class Supervisor:
         try:
             return await self._supervise()
         finally:
+            loop.add_signal_handler(signal.SIGHUP, _ignore)  # no worker starts from now on
+            for listener in self._listeners:
+                listener.close()  # connections are refused as soon as the workers close theirs
             if self._replacing is not None:
                 self._replacing.cancel()
                 await asyncio.wait([self._replacing])
@@ -152,11 +157,16 @@ class Supervisor:
         await self._start(0)
         await _all(self._start(index) for index in range(1, self._count))
         log.info("%d workers are ready", self._count)
+        self._started.set()
         await _all(self._keep(index) for index in range(self._count))
 
     async def _start(self, index: int) -> None:
         """Start a worker and wait until it is ready. Raises `StartFailed`."""
-        process = await self._spawn(index)
+        try:
+            process = await self._spawn(index)
+        except OSError as error:
+            log.error("worker %d cannot be started: %s", index + 1, error.strerror or error)
+            raise StartFailed(_FAILED) from error
         if not await process.ready():
             raise StartFailed(await process.ended())
         self._workers[index] = process
@@ -226,6 +236,7 @@ class Supervisor:
 
     async def _replace_all(self) -> None:
         """Replace the workers one at a time. An invalid configuration or a failed start keeps the old workers."""
+        await self._started.wait()
         try:
             settings = self._reload()
         except ConfigError as error:
@@ -252,10 +263,15 @@ class Supervisor:
             except TimeoutError:
                 log.error("a new worker %d was not ready in %g s; the old ones are kept", index + 1, _REPLACE_SECONDS)
                 for process in self._running - before:
-                    process.kill()
+                    if process.index == index:  # another worker may have been restarted meanwhile
+                        process.kill()
                 return False
         await old.stop(grace + 2 * MARGIN_SECONDS)
         return True
+
+
+def _ignore() -> None:
+    """Do nothing at a signal."""
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
