@@ -3,7 +3,8 @@
 
 Ids are created inside the transaction that writes them, and the ids of one process increase. SQLite has one writer,
 which commits them in order. On PostgreSQL a transaction that began earlier may commit later, so a page ends before the
-oldest open transaction; with several processes it also ends 250 ms before now, because their clocks may differ.
+oldest open transaction; with several processes it also ends 250 ms before now, because their clocks may differ. A small
+batch there is one statement, whose ids are older: a page ends before the one that this process is committing.
 
 An attempt has the timestamp of its start but is written after its end. So a page of attempts ends before the oldest
 attempt in flight in this process; if other processes send too, it ends ten seconds before now.
