@@ -42,6 +42,14 @@ def test_the_table_of_imports_has_no_cycle() -> None:
             assert room not in architecture.MAY_IMPORT[other.partition(".")[0]]
 
 
+def test_the_tables_name_no_module_that_does_not_exist() -> None:
+    modules = [source.module for source in package_sources(ROOT)]
+    named = {name for room, below in architecture.MAY_IMPORT.items() for name in (room, *below)}
+    named |= {*architecture.LATE_IMPORTS, *architecture.SOCKETS, *architecture.SPAWNERS, *architecture.PROCESSES}
+
+    assert [] == [name for name in sorted(named) if not any(source_tree.is_in(module, (name,)) for module in modules)]
+
+
 SABOTAGE = [
     ("imports_run_down", "core/apps.py", "from tidings.api import routes"),
     ("imports_run_down", "core/apps.py", "import tidings.server"),
