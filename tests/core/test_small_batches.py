@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
-from tidings import dsn
+from tidings import dsn, ids
 from tidings.clock import SystemClock
 from tidings.core.idempotency import RETENTION_MS
 from tidings.core.services import HotRequest
@@ -23,8 +23,14 @@ from tidings.model.message import Draft
 from tidings.storage.drivers.database import OneStatement, OutcomeUnknown
 from tidings.storage.drivers.postgres import PostgresDatabase, PostgresWrite
 from tidings.storage.drivers.store import migrate, statements
+from tidings.storage.tables import settlement
+from tidings.storage.tables.bucket_index import BucketIndexCache
+from tidings.storage.tables.intake import DeliveryRow, add_deliveries
+from tidings.storage.tables.settlement import AttemptRow
 
 URL = "http://127.0.0.1:9/"
+HOLD = "SELECT FROM delivery WHERE endpoint_id = :endpoint"
+WAITING = "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
 
 
 class Watched(PostgresDatabase):
@@ -259,6 +265,31 @@ async def test_a_delivery_whose_lease_was_lost_keeps_its_new_lease(db: Watched) 
         await path.until("attempt", 1)
 
         assert await path.rows("SELECT lease FROM delivery") == [(1,)]
+
+
+async def test_deliveries_of_a_message_are_locked_in_the_order_of_their_keys(db: Watched) -> None:
+    app, cache = await add_app(db), BucketIndexCache()
+    earlier, later = (ids.new(ids.ATTEMPT, now) for now in (1, 2))
+    deliveries = [DeliveryRow("msg", endpoint, app, DEFAULT_ORG, 1, 1, 1) for endpoint in ("ep_1", "ep_2")]
+    attempts = [
+        AttemptRow("msg", attempt, endpoint, app, DEFAULT_ORG, URL, 0, 200, "", 1, 0)
+        for attempt, endpoint in ((later, "ep_1"), (earlier, "ep_2"))
+    ]
+    async with db.write() as tx:
+        await add_deliveries(tx, deliveries)
+
+    async def settle() -> None:
+        async with db.statement(background=True) as statement:
+            await settlement.add_small(statement, attempts, [1, 1], cache=cache)
+
+    async with db.write() as tx:
+        await tx.rows(f"{HOLD} FOR UPDATE", endpoint="ep_1")
+        settling = asyncio.create_task(settle())
+        async with db.read() as read:
+            while not await read.rows(WAITING):  # noqa: ASYNC110 - the database offers no event
+                await asyncio.sleep(0.01)
+        await tx.rows(f"{HOLD} FOR UPDATE NOWAIT", endpoint="ep_2")
+    await settling
 
 
 async def test_batches_beside_one_another_on_two_nodes_store_each_key_once(db: Watched) -> None:

@@ -148,7 +148,7 @@ async def add_small(
     Raises `Declined`, and nothing is written, if a lease was lost or a manual send was requested meanwhile.
     """
     entries, remember = bucket_index.missing({_shape(row) for row in rows}, _entries_of, cache, statement.generation)
-    ordered = sorted(zip(rows, leases, strict=True), key=lambda each: each[0][:3])
+    ordered = sorted(zip(rows, leases, strict=True), key=lambda each: (each[0].msg_id, each[0].endpoint_id))
     attempts = columns([row for row, _ in ordered], len(AttemptRow._fields))
     await statement.call(_SETTLE, [lease for _, lease in ordered], *attempts, *columns(entries, 3))
     remember()
