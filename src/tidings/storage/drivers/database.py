@@ -23,9 +23,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
-from typing import Any, Final, Protocol, TypeVar
+from functools import cache
+from typing import Any, Final, Protocol, TypeVar, cast, get_type_hints
 
 from tidings.errors import ExternalError, Outage
 
@@ -112,6 +113,40 @@ class Row(Protocol):
     def __getitem__(self, key: int | str) -> Any: ...  # noqa: ANN401 - a column has the type its query gives it
     def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
+
+
+@cache
+def _columns_of(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a dataclass without a default, each with whether it is a flag, stored as 0 or 1."""
+    hints = get_type_hints(kind)
+    return tuple((each.name, hints[each.name] is bool) for each in fields(kind) if each.default is MISSING)
+
+
+def from_row(kind: Callable[..., Result], row: Row, **others: object) -> Result:
+    """Build a dataclass from the columns that have the names of its fields; `others` are the fields that differ.
+
+    Fields with a default keep it unless `others` has them.
+    """
+    columns = _columns_of(cast("type", kind))
+    found = {name: bool(row[name]) if is_flag else row[name] for name, is_flag in columns if name not in others}
+    return kind(**found, **others)
+
+
+def to_values(stored: object, **others: Value) -> dict[str, Value]:
+    """Return the fields of a dataclass without a default as the parameters of its columns; `others` replace some."""
+    columns = _columns_of(cast("type", type(stored)))
+    found = {name: int(getattr(stored, name)) if is_flag else getattr(stored, name) for name, is_flag in columns}
+    return found | others
+
+
+def named(columns: str) -> str:
+    """Return the parameters of columns: `:a, :b` for `a, b`."""
+    return ", ".join(f":{column}" for column in columns.split(", "))
+
+
+def assigned(columns: str) -> str:
+    """Return a SET clause: `a = :a, b = :b` for `a, b`."""
+    return ", ".join(f"{column} = :{column}" for column in columns.split(", "))
 
 
 class StorageError(ExternalError):

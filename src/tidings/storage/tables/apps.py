@@ -10,7 +10,7 @@ from tidings.errors import not_found
 from tidings.ids import APP, AppId, OrgId
 from tidings.model.app import App, AppExclusion
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Value, Write, assigned, from_row, named, to_values
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _COLUMNS: Final = "id, org_id, uid, name, throttle_rate, metadata, created_at, updated_at"
@@ -18,13 +18,11 @@ _BY_ID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND id 
 _BY_UID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND uid = :ref AND deleted_at IS NULL"
 _PAGE: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND deleted_at IS NULL"
 _ADD: Final = f"""
-INSERT INTO application ({_COLUMNS}, routed_at)
-VALUES (:id, :org_id, :uid, :name, :throttle_rate, :metadata, :created_at, :updated_at, :created_at)
+INSERT INTO application ({_COLUMNS}, routed_at) VALUES ({named(_COLUMNS)}, :created_at)
 ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
-_CHANGE: Final = """
-UPDATE application SET uid = :uid, name = :name, throttle_rate = :throttle_rate, metadata = :metadata,
-  updated_at = :updated_at
+_CHANGE: Final = f"""
+UPDATE application SET {assigned("uid, name, throttle_rate, metadata, updated_at")}
 WHERE id = :id AND deleted_at IS NULL
 """
 # The uid becomes free for another application. Endpoints and messages keep their rows, but no request can reach them.
@@ -73,31 +71,12 @@ async def add(tx: Write, app: App) -> bool:
 
     A duplicate id raises `Duplicate`: ids are generated here, so it can only be a bug.
     """
-    written = await tx.run(
-        _ADD,
-        id=app.id,
-        org_id=app.org_id,
-        uid=app.uid,
-        name=app.name,
-        throttle_rate=app.throttle_rate,
-        metadata=json.dumps(dict(app.metadata)),
-        created_at=app.created_at,
-        updated_at=app.updated_at,
-    )
-    return written == 1
+    return await tx.run(_ADD, **_values(app)) == 1
 
 
 async def change(tx: Write, app: App) -> None:
     """Update the mutable columns of an application; raise `Duplicate` if another application has its uid."""
-    await tx.run(
-        _CHANGE,
-        id=app.id,
-        uid=app.uid,
-        name=app.name,
-        throttle_rate=app.throttle_rate,
-        metadata=json.dumps(dict(app.metadata)),
-        updated_at=app.updated_at,
-    )
+    await tx.run(_CHANGE, **_values(app))
 
 
 async def delete(tx: Write, app_id: AppId, now: int) -> None:
@@ -114,17 +93,12 @@ async def advance_routing_version(tx: Write, app_id: AppId, now: int) -> None:
         raise not_found()
 
 
+def _values(app: App) -> dict[str, Value]:
+    return to_values(app, metadata=json.dumps(dict(app.metadata)))
+
+
 def _app(row: Row) -> App:
-    return App(
-        id=AppId(row["id"]),
-        org_id=OrgId(row["org_id"]),
-        uid=row["uid"],
-        name=row["name"],
-        throttle_rate=row["throttle_rate"],
-        metadata=json.loads(row["metadata"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
+    return from_row(App, row, metadata=json.loads(row["metadata"]))
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -187,21 +161,17 @@ _RESOLVED: Final = (
 
 async def app_refs(read: Read, org_id: str, *, after: str, last: str, limit: int) -> list[AppRef]:
     """Return an organization's applications with `after < id <= last`, in id order, up to a limit."""
-    return [_app_ref(row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
+    return [AppRef(*row) for row in await read.rows(_ALL, org=org_id, after=after, last=last, limit=limit)]
 
 
 async def selected_app_refs(read: Read, org_id: str, app_ids: Sequence[str], *, after: str, limit: int) -> list[AppRef]:
     """Return those of the given applications with `id > after`, in id order, up to a limit."""
-    return [_app_ref(row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
+    return [AppRef(*row) for row in await read.rows(_SOME, org=org_id, ids=app_ids, after=after, limit=limit)]
 
 
 async def resolve_refs(read: Read, org_id: str, refs: Sequence[str]) -> list[AppRef]:
     """Return the applications with these ids or uids."""
-    return [_app_ref(row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
-
-
-def _app_ref(row: Row) -> AppRef:
-    return AppRef(row["id"], row["uid"])
+    return [AppRef(*row) for row in await read.rows(_RESOLVED, org=org_id, refs=refs)]
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.errors import not_found
-from tidings.ids import ENDPOINT, AppId, EndpointId, OrgId
+from tidings.ids import ENDPOINT, AppId, EndpointId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
-from tidings.storage.drivers.database import Read, Row, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write, assigned, from_row, named, to_values
 from tidings.storage.tables import health
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
@@ -29,17 +29,11 @@ _PAGE_SINCE: Final = (
     f"SELECT {_SHOWN}, deleted_at FROM endpoint WHERE app_id = :app AND (deleted_at IS NULL OR deleted_at >= :since)"
 )
 _ADD: Final = f"""
-INSERT INTO endpoint ({_COLUMNS}, secret, headers)
-VALUES (:id, :app_id, :org_id, :uid, :url, :description, :version, :disabled, :event_types, :channels,
-  :throttle_rate, :metadata, :created_at, :updated_at, :secret, :headers)
+INSERT INTO endpoint ({_COLUMNS}, secret, headers) VALUES ({named(_COLUMNS)}, :secret, :headers)
 ON CONFLICT (app_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
-_CHANGE: Final = """
-UPDATE endpoint SET uid = :uid, url = :url, description = :description, version = :version, disabled = :disabled,
-  event_types = :event_types, channels = :channels, throttle_rate = :throttle_rate, metadata = :metadata,
-  updated_at = :updated_at
-WHERE id = :id AND deleted_at IS NULL
-"""
+_CHANGED: Final = "uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata, updated_at"
+_CHANGE: Final = f"UPDATE endpoint SET {assigned(_CHANGED)} WHERE id = :id AND deleted_at IS NULL"
 _SET_HEADERS: Final = "UPDATE endpoint SET headers = :headers, updated_at = :now WHERE id = :id AND deleted_at IS NULL"
 _SET_SECRETS: Final = """
 UPDATE endpoint SET secret = :secret, old_secrets = :old, updated_at = :now WHERE id = :id AND deleted_at IS NULL
@@ -132,16 +126,7 @@ async def page_since(read: Read, app_id: AppId, window: PageWindow, since: int) 
 
 async def add(tx: Write, endpoint: Endpoint, signing: bytes, headers: str) -> bool:
     """Add an endpoint with its stored secret and stored headers; return whether its uid was free."""
-    written = await tx.run(
-        _ADD,
-        **_values(endpoint),
-        app_id=endpoint.app_id,
-        org_id=endpoint.org_id,
-        headers=headers,
-        created_at=endpoint.created_at,
-        secret=signing,
-    )
-    return written == 1
+    return await tx.run(_ADD, **_values(endpoint), headers=headers, secret=signing) == 1
 
 
 async def change(tx: Write, endpoint: Endpoint) -> None:
@@ -212,20 +197,12 @@ def old_secrets(text: str) -> tuple[OldSecret, ...]:
 
 
 def _values(endpoint: Endpoint) -> dict[str, Value]:
-    """Return the columns that inserts and updates of an endpoint have in common."""
-    return {
-        "id": endpoint.id,
-        "uid": endpoint.uid,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "version": endpoint.version,
-        "disabled": int(endpoint.disabled),
-        "event_types": _listed(endpoint.event_types),
-        "channels": _listed(endpoint.channels),
-        "throttle_rate": endpoint.throttle_rate,
-        "metadata": json.dumps(dict(endpoint.metadata)),
-        "updated_at": endpoint.updated_at,
-    }
+    return to_values(
+        endpoint,
+        event_types=_listed(endpoint.event_types),
+        channels=_listed(endpoint.channels),
+        metadata=json.dumps(dict(endpoint.metadata)),
+    )
 
 
 def _listed(names: tuple[str, ...] | None) -> str | None:
@@ -237,20 +214,11 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _endpoint(row: Row) -> Endpoint:
-    return Endpoint(
-        id=EndpointId(row["id"]),
-        app_id=AppId(row["app_id"]),
-        org_id=OrgId(row["org_id"]),
-        uid=row["uid"],
-        url=row["url"],
-        description=row["description"],
-        version=row["version"],
-        disabled=bool(row["disabled"]),
+    return from_row(
+        Endpoint,
+        row,
         event_types=_names(row["event_types"]),
         channels=_names(row["channels"]),
-        throttle_rate=row["throttle_rate"],
         metadata=json.loads(row["metadata"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
         record=health.record_of(row),
     )

@@ -9,7 +9,7 @@ from typing import Final
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Read, Row, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write, assigned, from_row, named, to_values
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
@@ -19,10 +19,9 @@ _SIZED: Final = f"{_PLAIN}NULL AS schemas, octet_length(schemas) AS schemas_byte
 _SCHEMAS: Final = "SELECT name, schemas FROM event_type WHERE org_id = :org AND name IN :names"
 _GET: Final = f"SELECT {_COLUMNS} FROM event_type WHERE org_id = :org AND name = :name"
 _HOLD: Final = f"{_GET} FOR UPDATE"
-_CHANGE: Final = """
-UPDATE event_type SET description = :description, archived = :archived, deprecated = :deprecated,
-  feature_flags = :feature_flags, group_name = :group_name, updated_at = :updated_at, schemas = :schemas
-WHERE org_id = :org AND name = :name
+_CHANGE: Final = f"""
+UPDATE event_type SET {assigned("description, archived, deprecated, feature_flags, group_name, updated_at, schemas")}
+WHERE org_id = :org_id AND name = :name
 """
 _ARCHIVE: Final = "UPDATE event_type SET archived = 1, updated_at = :now WHERE org_id = :org AND name = :name"
 _EXPUNGE: Final = "DELETE FROM event_type WHERE org_id = :org AND name = :name"
@@ -36,9 +35,7 @@ _FLAGGED: Final = (
 _KNOWN: Final = "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name IN :names"
 # A new event type replaces an archived one of the same name.
 _ADD: Final = f"""
-INSERT INTO event_type ({_COLUMNS})
-VALUES (:org, :name, :description, :archived, :deprecated, :feature_flags, :group_name, :created_at, :updated_at,
-  :schemas)
+INSERT INTO event_type ({_COLUMNS}) VALUES ({named(_COLUMNS)})
 ON CONFLICT (org_id, name) DO UPDATE SET description = excluded.description, archived = excluded.archived,
   deprecated = excluded.deprecated, feature_flags = excluded.feature_flags, group_name = excluded.group_name,
   updated_at = excluded.updated_at, schemas = excluded.schemas
@@ -90,7 +87,7 @@ async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
 
 async def add(tx: Write, event_type: EventType) -> bool:
     """Add an event type or replace an archived one; return whether the name was free."""
-    return await tx.run(_ADD, **_values(event_type), created_at=event_type.created_at) == 1
+    return await tx.run(_ADD, **_values(event_type)) == 1
 
 
 async def change(tx: Write, event_type: EventType) -> None:
@@ -109,35 +106,13 @@ async def expunge(tx: Write, org_id: OrgId, name: str) -> bool:
 
 
 def _values(event_type: EventType) -> dict[str, Value]:
-    """Return the columns that inserts and updates of an event type have in common."""
     flags = event_type.feature_flags
-    return {
-        "org": event_type.org_id,
-        "name": event_type.name,
-        "description": event_type.description,
-        "archived": int(event_type.archived),
-        "deprecated": int(event_type.deprecated),
-        "feature_flags": None if flags is None else json.dumps(flags),
-        "group_name": event_type.group_name,
-        "updated_at": event_type.updated_at,
-        "schemas": event_type.schemas,
-    }
+    return to_values(event_type, feature_flags=None if flags is None else json.dumps(flags))
 
 
 def _event_type(row: Row) -> EventType:
     flags = row["feature_flags"]
-    return EventType(
-        org_id=OrgId(row["org_id"]),
-        name=row["name"],
-        description=row["description"],
-        archived=bool(row["archived"]),
-        deprecated=bool(row["deprecated"]),
-        schemas=row["schemas"],
-        feature_flags=None if flags is None else tuple(json.loads(flags)),
-        group_name=row["group_name"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
+    return from_row(EventType, row, feature_flags=None if flags is None else tuple(json.loads(flags)))
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -192,10 +167,7 @@ async def schema_sizes(read: Read, org_id: str, *, after: str, limit: int) -> li
 async def exported(read: Read, org_id: str, *, after: str, limit: int) -> list[ExportedEventType]:
     """Return the next active event types, ordered by name."""
     rows = await read.rows(_TYPES, org=org_id, after=after, limit=limit)
-    return [
-        ExportedEventType(row["name"], row["description"], bool(row["deprecated"]), row["group_name"], row["schemas"])
-        for row in rows
-    ]
+    return [from_row(ExportedEventType, row) for row in rows]
 
 
 async def add_export_part(tx: Write, export_id: str, org_id: str, part: int, content: bytes, expires_at: int) -> None:

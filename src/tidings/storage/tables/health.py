@@ -12,7 +12,7 @@ from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.health import EndpointDisabledReason, FailureRecord
-from tidings.storage.drivers.database import Read, Row, Write
+from tidings.storage.drivers.database import Read, Row, Write, from_row
 
 COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
 _FIND: Final = f"""
@@ -67,7 +67,10 @@ class EndpointHealth:
 
 async def find(read: Read, endpoint_ids: Sequence[str]) -> dict[str, EndpointHealth]:
     """Return the health of endpoints that exist, by id."""
-    return {row["id"]: _endpoint_health(row) for row in await read.rows(_FIND, ids=endpoint_ids)}
+    return {
+        row["id"]: from_row(EndpointHealth, row, record=record_of(row))
+        for row in await read.rows(_FIND, ids=endpoint_ids)
+    }
 
 
 async def begin(tx: Write, endpoint_id: str, now: int, disables_at: int) -> bool:
@@ -112,29 +115,10 @@ async def reset(tx: Write, endpoint_id: str) -> None:
 
 def record_of(row: Row) -> FailureRecord:
     """Return the failure record from a row with `COLUMNS`."""
-    reason = row["disabled_reason"]
-    return FailureRecord(
-        failing_since=row["failing_since"],
-        last_failure_at=row["last_failure_at"],
-        disables_at=row["disables_at"],
-        unreachable_since=row["unreachable_since"],
-        disabled_at=row["disabled_at"],
-        # A newer version may have stored a reason that this one does not know.
-        disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None,
-    )
-
-
-def _endpoint_health(row: Row) -> EndpointHealth:
-    return EndpointHealth(
-        EndpointId(row["id"]),
-        row["uid"],
-        AppId(row["app_id"]),
-        row["app_uid"],
-        OrgId(row["org_id"]),
-        row["url"],
-        bool(row["disabled"]),
-        record_of(row),
-    )
+    found = {column: row[column] for column in COLUMNS.split(", ")}
+    reason = found.pop("disabled_reason")
+    # A newer version may have stored a reason that this one does not know.
+    return FailureRecord(**found, disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None)
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tidings.model.attempt import BLOCKED_TEXT, DeliveryEnd, MessageAttemptTrigg
 from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
 from tidings.model.message import RETENTION_MS, Message, MessageFilter
 from tidings.model.task_item import ItemOutcome
-from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Value, Write, from_row
 from tidings.storage.tables import bucket_index, settlement
 from tidings.storage.tables.key_ranges import spread
 from tidings.storage.tables.task_items import key_of
@@ -232,7 +232,8 @@ _PAYLOAD: Final = (
 )
 _IN_PAGE: Final = "msg_id = :msg AND endpoint_id >= :first AND endpoint_id <= :last"
 _OUTSTANDING: Final = (
-    "SELECT endpoint_id, due_at, attempts, manual, CASE WHEN lease IS NULL THEN NULL ELSE lease_until END AS"
+    "SELECT endpoint_id, due_at, attempts, manual AS is_manual,"
+    " CASE WHEN lease IS NULL THEN NULL ELSE lease_until END AS"
     f" lease_until, task_id FROM delivery WHERE {_IN_PAGE}"
 )
 _BLOCKED: Final = "response_status_code = 0 AND response LIKE :blocked"
@@ -285,7 +286,7 @@ async def stored_deliveries(read: Read, msg_id: MessageId, first: EndpointId, la
     outstanding = await read.rows(_OUTSTANDING, **page)
     tried = await read.rows(_TRIED, **page, blocked=f"{BLOCKED_TEXT}%")
     return EndpointDeliveries(
-        {EndpointId(row["endpoint_id"]): _outstanding(row) for row in outstanding},
+        {EndpointId(row["endpoint_id"]): from_row(OutstandingDelivery, row) for row in outstanding},
         {EndpointId(row["endpoint_id"]): _tried(row) for row in tried},
     )
 
@@ -316,16 +317,6 @@ async def canceled_by_tasks(
     return {each: task for (task, key), each in reversed(keys.items()) if (task, key) in items}  # the newest one wins
 
 
-def _outstanding(row: Row) -> OutstandingDelivery:
-    return OutstandingDelivery(
-        due_at=row["due_at"],
-        attempts=row["attempts"],
-        is_manual=bool(row["manual"]),
-        lease_until=row["lease_until"],
-        task_id=_task(row),
-    )
-
-
 def _tried(row: Row) -> AttemptSummary:
     return AttemptSummary(
         count=row["attempts"],
@@ -339,10 +330,6 @@ def _tried(row: Row) -> AttemptSummary:
             status_code=row["response_status_code"],
             trigger=MessageAttemptTriggerType(row["trigger_type"]),
             ended=None if row["ended"] is None else DeliveryEnd(row["ended"]),
-            task_id=_task(row),
+            task_id=row["task_id"],
         ),
     )
-
-
-def _task(row: Row) -> TaskId | None:
-    return None if row["task_id"] is None else TaskId(row["task_id"])

@@ -16,7 +16,7 @@ from typing import Any, Final
 import asyncpg
 
 from tidings import __version__
-from tidings.storage.drivers.database import Database, Read, Row, StorageError, Unavailable, Write
+from tidings.storage.drivers.database import Database, Read, StorageError, Unavailable, Write, from_row
 from tidings.storage.drivers.postgres import PostgresDatabase
 
 _LOCK_CLASS: Final = 0x7469
@@ -247,7 +247,7 @@ WITH chunk AS MATERIALIZED (
   ORDER BY msg_id, endpoint_id LIMIT CAST(:limit AS BIGINT)
 )
 SELECT d.msg_id AS msg_id, d.endpoint_id AS endpoint_id, d.due_at AS due_at, d.retry_at AS retry_at,
-  d.manual AS manual, d.lease AS lease, m.deliver_at AS deliver_at, a.id AS attempt_id, a.next_at AS next_at
+  d.manual AS is_manual, d.lease AS lease, m.deliver_at AS deliver_at, a.id AS attempt_id, a.next_at AS next_at
 FROM chunk AS d
 LEFT JOIN message AS m ON m.id = d.msg_id
 LEFT JOIN attempt AS a ON a.msg_id = d.msg_id AND a.endpoint_id = d.endpoint_id AND a.id = (
@@ -298,21 +298,8 @@ async def scheduled_deliveries(
     """
     msg, endpoint = after
     rows = await read.rows(_SCHEDULED, now=now, msg=msg, endpoint=endpoint, limit=limit)
-    found = [_scheduled_delivery(row) for row in rows if row["lease"] is None and row["due_at"] > now]
+    found = [from_row(ScheduledDelivery, row) for row in rows if row["lease"] is None and row["due_at"] > now]
     return found, (rows[-1]["msg_id"], rows[-1]["endpoint_id"]) if rows else None
-
-
-def _scheduled_delivery(row: Row) -> ScheduledDelivery:
-    return ScheduledDelivery(
-        row["msg_id"],
-        row["endpoint_id"],
-        row["due_at"],
-        row["retry_at"],
-        bool(row["manual"]),
-        row["deliver_at"],
-        row["attempt_id"],
-        row["next_at"],
-    )
 
 
 async def move_deliveries(tx: Write, moved: Sequence[tuple[ScheduledDelivery, int, int | None]]) -> int:

@@ -32,7 +32,6 @@ FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
 _VERSIONS: Final = "SELECT id, routing_version FROM application WHERE id IN :apps AND deleted_at IS NULL"
-_CHANGED: Final = "SELECT id FROM application WHERE routed_at >= :since"
 
 
 async def find(read: Read, org_id: OrgId, ref: str, encryption: Encryption) -> Routing | None:
@@ -50,11 +49,6 @@ async def find_by_id(read: Read, app_id: str, encryption: Encryption) -> Routing
 async def versions(read: Read, app_ids: Sequence[str]) -> dict[str, int]:
     """Return the current routing versions of applications; deleted ones are left out."""
     return {row["id"]: row["routing_version"] for row in await read.rows(_VERSIONS, apps=app_ids)}
-
-
-async def changed_since(read: Read, timestamp: int) -> list[str]:
-    """Return the ids of the applications whose routing changed at or after a timestamp."""
-    return [row["id"] for row in await read.rows(_CHANGED, since=timestamp)]
 
 
 async def _compiled(read: Read, app: Row, org_id: OrgId, encryption: Encryption) -> Routing:
