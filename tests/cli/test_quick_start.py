@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The calls that containers and scripts repeat do not load the command line or the service."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,11 @@ def test_the_help_shows_no_type_beside_a_flag(command: list[str], tmp_path: Path
     assert 0 == shown.code
     assert "--help" in shown.out
     assert "bool" not in shown.out
+
+
+@pytest.mark.parametrize("command", [["tasks", "list"], ["tasks", "run", "recover"], ["prune"]], ids=" ".join)
+def test_the_help_names_the_value_of_each_option(command: list[str], tmp_path: Path) -> None:
+    shown = run_module(*command, "--help", folder=tmp_path)
+
+    assert 0 == shown.code
+    assert not re.search(r"--[a-z-]+ +<(str|int|list)", shown.out), shown.out

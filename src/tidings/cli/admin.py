@@ -74,7 +74,7 @@ def prune(  # noqa: PLR0913 - each is a flag
     ],
     *,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, max=100_000, help="Messages per transaction.")
+        int, typer.Option("--batch-size", metavar="N", min=1, max=100_000, help="Messages per transaction.")
     ] = 10_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
     deliveries: Annotated[

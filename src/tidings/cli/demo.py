@@ -10,7 +10,9 @@ from tidings.config import ConfigError
 
 def demo(
     *,
-    messages: Annotated[int, typer.Option(min=100, max=20_000, help="Number of messages to send.")] = 1_000,
+    messages: Annotated[
+        int, typer.Option(metavar="N", min=100, max=20_000, help="Number of messages to send.")
+    ] = 1_000,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the server running, and print its URL and token.")
     ] = False,

@@ -29,6 +29,7 @@ WaitOption: TypeAlias = Annotated[bool, typer.Option("--wait", help="Follow the 
 
 _STDIN: Final = "-"
 _TYPES: Final[dict[Value, Any]] = {Value.TEXTS: list[str] | None, Value.NUMBER: int | None, Value.FLAG: bool}
+_METAVARS: Final = {Value.NUMBER: "N", Value.FLAG: "", Value.TIMESTAMP: "TIME", Value.JSON: "JSON"}
 _clock: Final = SystemClock()
 
 
@@ -105,7 +106,13 @@ def _annotated(parameter: CliParameter) -> tuple[object, object]:
     """Return the annotation and the default of a parameter."""
     if parameter.is_argument:
         return Annotated[str, typer.Argument(metavar=parameter.name, help=parameter.help)], inspect.Parameter.empty
-    option = typer.Option(f"--{parameter.name}", help=parameter.help, min=parameter.minimum, max=parameter.maximum)
+    option = typer.Option(
+        f"--{parameter.name}",
+        metavar=_METAVARS.get(parameter.value, "TEXT"),
+        help=parameter.help,
+        min=parameter.minimum,
+        max=parameter.maximum,
+    )
     if parameter.is_required:
         return Annotated[str, option], inspect.Parameter.empty
     if parameter.default is not None:

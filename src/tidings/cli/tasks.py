@@ -20,10 +20,14 @@ _UNREACHABLE_SECONDS: Final = 30.0
 
 app = typer.Typer(help="Background tasks of a running server.", no_args_is_help=True)
 
-UrlOption: TypeAlias = Annotated[str, typer.Option("--url", envvar="TIDINGS_URL", help="The server's URL.")]
+UrlOption: TypeAlias = Annotated[
+    str, typer.Option("--url", metavar="URL", envvar="TIDINGS_URL", help="The server's URL.")
+]
 TokenOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--token", envvar="TIDINGS_TOKEN", help="A token, for example from `tidings jwt generate`."),
+    typer.Option(
+        "--token", metavar="TOKEN", envvar="TIDINGS_TOKEN", help="A token, for example from `tidings jwt generate`."
+    ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the response as JSON.")]
 TaskIdArgument: TypeAlias = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, `qtask_…`.")]
@@ -111,10 +115,10 @@ def list_tasks(  # noqa: PLR0913 - each is a flag
     *,
     status: Annotated[RemoteTaskStatus | None, typer.Option(help="List only tasks with this status.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="List only tasks of this kind, for example endpoint.recover.")
+        str | None, typer.Option(metavar="KIND", help="List only tasks of this kind, for example endpoint.recover.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=250, help="Maximum tasks on the page.")] = 50,
-    iterator: Annotated[str | None, typer.Option(help="Iterator from the previous page.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=250, help="Maximum tasks on the page.")] = 50,
+    iterator: Annotated[str | None, typer.Option(metavar="ITERATOR", help="Iterator from the previous page.")] = None,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = None,
     as_json: JsonOption = False,
