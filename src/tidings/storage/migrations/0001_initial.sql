@@ -11,9 +11,10 @@
 -- ids.
 --
 --   hot: one or more rows for each message
---     message             an accepted message. Accept. The payload is deleted after its retention, the row by `prune`.
---     delivery            an outstanding delivery of a message to an endpoint. Accept, claim and settle. Deleted when
---                         it ends: the table is as large as the backlog.
+--     message             an accepted message. Accept and broadcasts. The payload is deleted after its retention, by a
+--                         purge or an expunge; the row by `prune`.
+--     delivery            an outstanding delivery of a message to an endpoint. Accept, claim, settle, and resends by the
+--                         API and by tasks. Deleted when it ends: the table is as large as the backlog.
 --     attempt             one HTTP request with its response. Settle. Deleted with its message.
 --     event_id            the caller's ids of messages. Accept. Deleted with the message.
 --     idempotency_record  the responses to idempotency keys. Accept and the API. Deleted after 12 hours.
