@@ -19,13 +19,14 @@ from tidings.core.routing import RoutingCache
 from tidings.core.services import HotRequest, Services
 from tidings.core.tailing import committed_window
 from tidings.core.tuning import CoreTuning
+from tidings.errors import AppError
 from tidings.ids import OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.attempt import AttemptFilter
 from tidings.model.endpoint import EndpointDraft
 from tidings.model.message import EVERY_MESSAGE, Draft
 from tidings.model.page import Cursor, Order
-from tidings.storage.drivers.database import Database, Dialect, OneStatement
+from tidings.storage.drivers.database import Database, Dialect, OneStatement, OutcomeUnknown
 from tidings.storage.drivers.postgres import PostgresDatabase
 from tidings.storage.tables import settlement
 from tidings.storage.tables.settlement import AttemptRow
@@ -136,6 +137,62 @@ async def test_a_page_ends_before_a_message_whose_statement_has_not_begun(
         assert [] == await following.tail(first)
         delayed.may_begin.set()
         assert [(await slow).id, quick] == await following.tail(first)
+
+
+PAUSE_ON_INSERT = """
+CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+CREATE TRIGGER pause BEFORE INSERT ON message FOR EACH ROW EXECUTE FUNCTION pause();
+"""
+IS_PAUSED = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+
+
+class Lost(Delayed):
+    """A statement that the server still executes when the connection to it is lost."""
+
+    def __init__(self, inner: OneStatement, db: Database) -> None:
+        super().__init__(inner)
+        self._db = db
+
+    async def call(self, sql: str, *values: object) -> None:
+        self.executing = asyncio.create_task(super().call(sql, *values))
+        async with self._db.read() as read:
+            while not await read.rows(IS_PAUSED):  # noqa: ASYNC110 - the database offers no event
+                await asyncio.sleep(0.01)
+        raise OutcomeUnknown("the connection was lost")
+
+
+async def test_a_page_ends_before_a_message_whose_statement_continues_without_its_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, clock, tuning = world.services.db, SystemClock(), CoreTuning(accept_small_skew_ms=9_000)
+    if not isinstance(db, PostgresDatabase):
+        pytest.skip("only PostgreSQL stores a message in one statement")
+    first = await world.accept()
+    async with db.statement() as inner, db.read() as holder:
+        lost = Lost(inner, db)
+        monkeypatch.setattr(db, "statement", lambda: nullcontext(lost))
+        acceptor = AcceptBatcher(db, clock, RoutingCache(db), tuning=tuning)
+        services = replace(world.services, oldest_message=acceptor.oldest_message, tuning=tuning)
+        following = replace(world, services=services)
+        slow = asyncio.create_task(acceptor.accept(HotRequest(ORG, world.app.id, None), DRAFT))
+        await lost.waits.wait()
+        quick, made_at = await world.accept(), clock.now()
+        async with db.write() as tx:
+            for statement in filter(str.strip, PAUSE_ON_INSERT.split(";\n")):
+                await tx.run(statement)
+        await holder.rows("SELECT pg_advisory_lock(1)")
+        while clock.now() == made_at:  # noqa: ASYNC110 - a clock offers no event
+            await asyncio.sleep(0.001)
+        lost.may_begin.set()
+        with pytest.raises(AppError):
+            await slow
+        assert [] == await following.tail(first)
+
+        await holder.rows("SELECT pg_advisory_unlock(1)")
+        await lost.executing
+        found = await following.tail(first)
+        assert (len(found), found[1]) == (2, quick)
 
 
 @pytest.mark.parametrize("prefix", [ids.MESSAGE, ids.ATTEMPT])

@@ -4,7 +4,8 @@
 Ids are created inside the transaction that writes them, and the ids of one process increase. SQLite has one writer,
 which commits them in order. On PostgreSQL a transaction that began earlier may commit later, so a page ends before the
 oldest open transaction; with several processes it also ends 250 ms before now, because their clocks may differ. A small
-batch there is one statement, whose ids are older: a page ends before the one that this process is committing.
+batch there is one statement, whose ids are older: a page ends before the one that this process is committing, and at
+least 150 ms before the oldest open transaction, as the connection to a statement may be lost while it continues.
 
 An attempt has the timestamp of its start but is written after its end. So a page of attempts ends before the oldest
 attempt in flight in this process; if other processes send too, it ends ten seconds before now.
@@ -53,7 +54,8 @@ async def _upper_bounds(services: Services, read: Read, now: int, *, is_attempt:
     found = await nodes.open_transactions(read)
     has_others = found.has_others or not services.db.keeps_sessions
     skew = _SKEW_MS if has_others else 0
-    bounds = [] if found.age is None else [now - found.age - skew]
+    earlier = max(skew, services.tuning.accept_small_skew_ms)
+    bounds = [] if found.age is None else [now - found.age - earlier]
     if has_others:
         bounds.append(now - (services.tuning.held_back_ms if is_attempt else skew))
     return bounds
