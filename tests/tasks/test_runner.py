@@ -29,7 +29,7 @@ from tidings.core import tasks as use_cases
 from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
-from tidings.storage.tables import claims, tasks
+from tidings.storage.tables import claims, task_items, tasks
 from tidings.tasks.tuning import TaskTuning
 
 PRINCIPAL = Principal(ORG)
@@ -67,7 +67,8 @@ async def test_impossible_items_are_skipped_and_the_first_hundred_reported(env: 
 
     assert (ended.state, ended.done, ended.skipped) == (State.SUCCEEDED, 200, 200)
     async with env.db.read() as read:
-        reported = await tasks.skipped_items(read, ended.id, limit=1_000)
+        found = await task_items.first_of_each(read, [(ended.id, "skipped")], limit=1_000)
+    reported = found[ended.id, "skipped"]
     assert len(reported) == 100
     assert set(reported) <= {(str(item), "odd") for item in range(2, 401, 2)}
 

@@ -57,7 +57,7 @@ class Idempotency:
     async def find(self, key: str) -> Response | None:
         """Return the stored response of an earlier request with this key, or None."""
         async with self._db.read() as read:
-            found = await idempotency.find_unexpired(read, key, now=self._clock.now())
+            found = await idempotency.find(read, key, now=self._clock.now())
         return None if found is None else Response(*found)
 
     async def once(

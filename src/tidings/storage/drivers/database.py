@@ -20,6 +20,7 @@ This interface maps the errors of the drivers, so callers see only these:
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -137,6 +138,16 @@ def to_values(stored: object, **others: Value) -> dict[str, Value]:
     columns = _columns_of(cast("type", type(stored)))
     found = {name: int(getattr(stored, name)) if is_flag else getattr(stored, name) for name, is_flag in columns}
     return found | others
+
+
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Return the names in a stored JSON array; None if the column is NULL."""
+    return None if text is None else tuple(json.loads(text))
+
+
+def names_text(names: Sequence[str] | None) -> str | None:
+    """Return names as a stored JSON array; NULL for None."""
+    return None if names is None else json.dumps(names)
 
 
 def named(columns: str) -> str:

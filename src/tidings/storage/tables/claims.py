@@ -184,6 +184,11 @@ async def fence(tx: Write, held: Claim) -> Task:
     return _owned_task(await tx.row(FENCE, id=held.id, epoch=held.epoch))
 
 
+def _under_claim(command: Command, changes: str, condition: str = "") -> str:
+    """Return the statement of a command under a claim, which sets `changes` and returns the task."""
+    return f"UPDATE task SET {change(command, _NOW)}, {changes} WHERE {OWNED}{condition} RETURNING {COLUMNS}"
+
+
 _OLDER_ENDED: Final = (
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > CAST(:created_xid AS BIGINT) AS ended"
 )
@@ -208,10 +213,11 @@ async def renew(tx: Write, held: Claim, policy: TaskPolicy, now: int | None) -> 
         raise LeaseLost
 
 
-_PLANNED: Final = (
-    f"UPDATE task SET {change(Command.ADVANCE, _NOW)}, cursor = :cursor, total = CAST(:total AS BIGINT),"
-    f" total_exact = CAST(:exact AS SMALLINT), lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL"
-    f" WHERE {OWNED} AND cursor IS NULL RETURNING {COLUMNS}"
+_PLANNED: Final = _under_claim(
+    Command.ADVANCE,
+    "cursor = :cursor, total = CAST(:total AS BIGINT), total_exact = CAST(:exact AS SMALLINT),"
+    f" lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL",
+    " AND cursor IS NULL",
 )
 
 
@@ -230,12 +236,12 @@ async def store_plan(tx: Write, held: Claim, plan: Plan, policy: TaskPolicy, now
     return _owned_task(row)
 
 
-CHECKPOINT: Final = (
-    f"UPDATE task SET {change(Command.ADVANCE, _NOW)}, cursor = :cursor, done = done + CAST(:done AS BIGINT),"
-    " skipped = skipped + CAST(:skipped AS BIGINT), counters = :counters, size = CAST(:size AS INTEGER),"
-    " rate = CAST(:rate AS DOUBLE PRECISION), busy_ms = busy_ms + CAST(:took AS BIGINT), chunks = chunks + 1,"
-    f" lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
+CHECKPOINT: Final = _under_claim(
+    Command.ADVANCE,
+    "cursor = :cursor, done = done + CAST(:done AS BIGINT), skipped = skipped + CAST(:skipped AS BIGINT),"
+    " counters = :counters, size = CAST(:size AS INTEGER), rate = CAST(:rate AS DOUBLE PRECISION),"
+    " busy_ms = busy_ms + CAST(:took AS BIGINT), chunks = chunks + 1,"
+    f" lease_until = {_NOW} + CAST(:lease AS BIGINT), error = NULL",
 )
 
 
@@ -271,7 +277,7 @@ _SKIP: Final = (
     "INSERT INTO task_item (task_id, key, outcome, data) SELECT given.task, given.key, 'skipped', given.reason"
     " FROM given(task text, key text, reason text) ON CONFLICT DO NOTHING"
 )
-_FINISH: Final = f"UPDATE task SET {change(Command.FINISH, _NOW)}, error = NULL WHERE {OWNED} RETURNING {COLUMNS}"
+_FINISH: Final = _under_claim(Command.FINISH, "error = NULL")
 
 
 async def finish(tx: Write, held: Claim, now: int | None) -> Task:
@@ -284,10 +290,7 @@ async def finish(tx: Write, held: Claim, now: int | None) -> Task:
 # -----------------------------------------------------------------------------------------------------------------
 # Release
 
-_WAIT: Final = (
-    f"UPDATE task SET {change(Command.WAIT, _NOW)}, ready_at = {_NOW} + CAST(:wait AS BIGINT)"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
-)
+_WAIT: Final = _under_claim(Command.WAIT, f"ready_at = {_NOW} + CAST(:wait AS BIGINT)")
 
 
 async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
@@ -295,10 +298,7 @@ async def wait(tx: Write, held: Claim, ms: int, now: int | None) -> Task:
     return _owned_task(await tx.row(_WAIT, id=held.id, epoch=held.epoch, wait=ms, now=now))
 
 
-_RELEASE_UNREADABLE: Final = (
-    f"UPDATE task SET {change(Command.WAIT, _NOW)}, error = :error, ready_at = {_NOW} + CAST(:wait AS BIGINT)"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
-)
+_RELEASE_UNREADABLE: Final = _under_claim(Command.WAIT, f"error = :error, ready_at = {_NOW} + CAST(:wait AS BIGINT)")
 
 
 async def release_unreadable(tx: Write, held: Claim, why: Failure, ms: int, now: int | None) -> Task:
@@ -308,10 +308,7 @@ async def release_unreadable(tx: Write, held: Claim, why: Failure, ms: int, now:
     )
 
 
-_YIELD: Final = (
-    f"UPDATE task SET {change(Command.YIELD, _NOW)}, fair_round = CAST(:fair_round AS BIGINT), ready_at = {_NOW}"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
-)
+_YIELD: Final = _under_claim(Command.YIELD, f"fair_round = CAST(:fair_round AS BIGINT), ready_at = {_NOW}")
 
 
 async def yield_task(tx: Write, task: Task, known: Sequence[str], now: int | None) -> Task:
@@ -320,10 +317,7 @@ async def yield_task(tx: Write, task: Task, known: Sequence[str], now: int | Non
     return _owned_task(await tx.row(_YIELD, id=task.id, epoch=task.epoch, fair_round=fair_round, now=now))
 
 
-_FAIL: Final = (
-    f"UPDATE task SET {change(Command.FAIL, _NOW)}, error = :error, ready_at = {_BACKOFF}"
-    f" WHERE {OWNED} RETURNING {COLUMNS}"
-)
+_FAIL: Final = _under_claim(Command.FAIL, f"error = :error, ready_at = {_BACKOFF}")
 
 
 async def fail_attempt(tx: Write, held: Claim, why: Failure, policy: TaskPolicy, now: int | None) -> Task:

@@ -12,7 +12,18 @@ from tidings.ids import ENDPOINT, AppId, EndpointId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import PageWindow
 from tidings.model.rotation import OldSecret
-from tidings.storage.drivers.database import Read, Row, Value, Write, assigned, from_row, named, to_values
+from tidings.storage.drivers.database import (
+    Read,
+    Row,
+    Value,
+    Write,
+    assigned,
+    from_row,
+    named,
+    names_of,
+    names_text,
+    to_values,
+)
 from tidings.storage.tables import health
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
@@ -199,26 +210,18 @@ def old_secrets(text: str) -> tuple[OldSecret, ...]:
 def _values(endpoint: Endpoint) -> dict[str, Value]:
     return to_values(
         endpoint,
-        event_types=_listed(endpoint.event_types),
-        channels=_listed(endpoint.channels),
+        event_types=names_text(endpoint.event_types),
+        channels=names_text(endpoint.channels),
         metadata=json.dumps(dict(endpoint.metadata)),
     )
-
-
-def _listed(names: tuple[str, ...] | None) -> str | None:
-    return None if names is None else json.dumps(names)
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(json.loads(text))
 
 
 def _endpoint(row: Row) -> Endpoint:
     return from_row(
         Endpoint,
         row,
-        event_types=_names(row["event_types"]),
-        channels=_names(row["channels"]),
+        event_types=names_of(row["event_types"]),
+        channels=names_of(row["channels"]),
         metadata=json.loads(row["metadata"]),
         record=health.record_of(row),
     )

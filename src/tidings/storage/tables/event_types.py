@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Queries and writes of the event types of an organization, and of their exports."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,7 +8,18 @@ from typing import Final
 from tidings.ids import OrgId
 from tidings.model.event_type import EventType
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Read, Row, Value, Write, assigned, from_row, named, to_values
+from tidings.storage.drivers.database import (
+    Read,
+    Row,
+    Value,
+    Write,
+    assigned,
+    from_row,
+    named,
+    names_of,
+    names_text,
+    to_values,
+)
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _PLAIN: Final = "org_id, name, description, archived, deprecated, feature_flags, group_name, created_at, updated_at, "
@@ -106,13 +116,11 @@ async def expunge(tx: Write, org_id: OrgId, name: str) -> bool:
 
 
 def _values(event_type: EventType) -> dict[str, Value]:
-    flags = event_type.feature_flags
-    return to_values(event_type, feature_flags=None if flags is None else json.dumps(flags))
+    return to_values(event_type, feature_flags=names_text(event_type.feature_flags))
 
 
 def _event_type(row: Row) -> EventType:
-    flags = row["feature_flags"]
-    return from_row(EventType, row, feature_flags=None if flags is None else tuple(json.loads(flags)))
+    return from_row(EventType, row, feature_flags=names_of(row["feature_flags"]))
 
 
 # -----------------------------------------------------------------------------------------------------------------

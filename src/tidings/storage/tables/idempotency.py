@@ -29,7 +29,6 @@ WHERE idempotency_record.expires_at <= ($4::bigint[])[1]
 """,
 )
 _FIND: Final = "SELECT status, body FROM idempotency_record WHERE key = :key AND status IS NOT NULL"
-_FIND_UNEXPIRED: Final = f"{_FIND} AND expires_at > :now"
 _STORE_RESPONSE: Final = "UPDATE idempotency_record SET status = :status, body = :body WHERE key = :key"
 _HOLDER: Final = "SELECT msg_id FROM idempotency_record WHERE key = :key AND msg_id IS NOT NULL AND expires_at > :now"
 _HOLDERS: Final = "SELECT key, msg_id FROM idempotency_record WHERE key IN :keys"
@@ -76,15 +75,9 @@ async def message_of(read: Read, idempotency_key: str, *, now: int) -> str | Non
     return None if row is None else str(row["msg_id"])
 
 
-async def find(read: Read, key: str) -> tuple[int, bytes] | None:
-    """Return the status and the body of the stored response, expired or not, or None without one."""
-    row = await read.row(_FIND, key=key)
-    return None if row is None else (row["status"], bytes(row["body"]))
-
-
-async def find_unexpired(read: Read, key: str, *, now: int) -> tuple[int, bytes] | None:
-    """Return the status and the body of the stored response, or None if there is none or it has expired."""
-    row = await read.row(_FIND_UNEXPIRED, key=key, now=now)
+async def find(read: Read, key: str, *, now: int | None = None) -> tuple[int, bytes] | None:
+    """Return the status and the body of the stored response, or None without one; with `now`, unless it has expired."""
+    row = await read.row(_FIND if now is None else f"{_FIND} AND expires_at > :now", key=key, now=now)
     return None if row is None else (row["status"], bytes(row["body"]))
 
 

@@ -15,7 +15,7 @@ from tidings.model.attempt import BLOCKED_TEXT, DeliveryEnd, MessageAttemptTrigg
 from tidings.model.explanation import AttemptSummary, LastAttempt, MessageFacts, OutstandingDelivery
 from tidings.model.message import RETENTION_MS, Message, MessageFilter
 from tidings.model.task_item import ItemOutcome
-from tidings.storage.drivers.database import Read, Row, Sql, Value, Write, from_row
+from tidings.storage.drivers.database import Read, Row, Sql, Value, Write, from_row, names_of
 from tidings.storage.tables import bucket_index, settlement
 from tidings.storage.tables.key_ranges import spread
 from tidings.storage.tables.task_items import key_of
@@ -163,17 +163,13 @@ def message_of(row: Row) -> Message:
         org_id=OrgId(row["org_id"]),
         event_type=row["event_type"],
         event_id=row["event_id"],
-        channels=_listed(row["channels"]),
-        tags=_listed(row["tags"]),
+        channels=names_of(row["channels"]),
+        tags=names_of(row["tags"]),
         deliver_at=row["deliver_at"],
         payload=None if row["payload"] is None else bytes(row["payload"]),
         is_raw=bool(row["raw"]),
         payload_bytes=row["payload_bytes"],
     )
-
-
-def _listed(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(json.loads(text))
 
 
 # -----------------------------------------------------------------------------------------------------------------

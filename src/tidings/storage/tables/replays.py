@@ -6,7 +6,6 @@ checks again the conditions that may have changed in between; on PostgreSQL, one
 chunk. Every lookup must use an index that starts with the message; `endpoint_id || ''` rules out the other indexes.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,7 @@ from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
-from tidings.storage.drivers.database import Duplicate, Read, Value, Write
+from tidings.storage.drivers.database import Duplicate, Read, Value, Write, names_of
 from tidings.storage.tables import messages
 from tidings.storage.tables.deliveries import ASK_CONFLICT
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
@@ -63,16 +62,12 @@ _FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoi
 async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     """Scan for messages that match the endpoint's current filters and have no attempt at it."""
     row = await read.row(_FILTERS, endpoint=endpoint_id)
-    types, channels = (None, None) if row is None else (_listed(row["event_types"]), _listed(row["channels"]))
-    filters = MessageFilter(event_types=tuple(types or ()))
-    conditions = "1 = 0" if types == [] else "1 = 1" + messages.filter_conditions(filters)
+    types, channels = (None, None) if row is None else (names_of(row["event_types"]), names_of(row["channels"]))
+    filters = MessageFilter(event_types=types or ())
+    conditions = "1 = 0" if types == () else "1 = 1" + messages.filter_conditions(filters)
     conditions += "" if channels is None else _CHANNELS
-    values = messages.filter_values(filters) | {"channels": channels or []}
+    values = messages.filter_values(filters) | {"channels": channels or ()}
     return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
-
-
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else list(json.loads(text))
 
 
 _LATEST: Final = (

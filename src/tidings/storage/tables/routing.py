@@ -15,7 +15,7 @@ from tidings.model.explanation import SettingsInForce
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import KeyRing, OldKey
 from tidings.model.throttle import RateLimit
-from tidings.storage.drivers.database import Read, Row, Value, Write
+from tidings.storage.drivers.database import Read, Row, Value, Write, names_of
 from tidings.storage.tables import endpoints
 
 _APP_BY_REF: Final = """
@@ -161,16 +161,12 @@ async def settings_in_force(read: Read, endpoint_ids: Sequence[str], at: int) ->
 
 def _settings(row: Row) -> SettingsInForce:
     return SettingsInForce(
-        event_types=_names(row["event_types"]),
-        channels=_names(row["channels"]),
+        event_types=names_of(row["event_types"]),
+        channels=names_of(row["channels"]),
         disabled=bool(row["disabled"]),
         is_certain=not row["changes_near"],
         was_disabled_later=row["disabled_later"] > 0,
     )
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(json.loads(text))
 
 
 # -----------------------------------------------------------------------------------------------------------------

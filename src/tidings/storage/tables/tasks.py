@@ -256,17 +256,6 @@ async def page(read: Read, org_id: OrgId, app_id: AppId | None, window: PageWind
     return [task_of(row) for row in await read.rows(text, **given, **bounds_of(window))]
 
 
-_SKIPPED: Final = (
-    "SELECT key, data FROM task_item WHERE task_id = :id AND outcome = 'skipped' AND key > :after"
-    " ORDER BY key LIMIT CAST(:limit AS BIGINT)"
-)
-
-
-async def skipped_items(read: Read, task_id: str, *, after: str = "", limit: int = 100) -> list[tuple[str, str]]:
-    """Return the keys and reasons of skipped items, in key order."""
-    return [(row["key"], row["data"]) for row in await read.rows(_SKIPPED, id=task_id, after=after, limit=limit)]
-
-
 _RATE: Final = (
     "SELECT rate FROM task WHERE org_id = :org AND kind = :kind AND wire_status = 'finished' ORDER BY id DESC LIMIT 1"
 )
@@ -359,22 +348,3 @@ async def hold(tx: Write, task_id: str) -> Task | None:
     """Return a task by its id, or None, and lock its row until the transaction ends."""
     row = await tx.row(_HOLD, id=task_id)
     return None if row is None else task_of(row)
-
-
-# -----------------------------------------------------------------------------------------------------------------
-# Scheduling
-
-_NEXT_READY: Final = (
-    "SELECT min(at) - clock(:now) AS wait FROM (SELECT min(ready_at) AS at FROM task WHERE state = 'queued'"
-    " UNION ALL SELECT min(lease_until) FROM task WHERE state = 'running') AS timestamps"
-)
-
-
-async def next_ready(read: Read, now: int) -> int | None:
-    """Return the next time (caller's clock) at which a task is ready or a lease expires, or None.
-
-    A timestamp in the past may also mean that a ready task is held back by a limit.
-    """
-    given = now if read.has_one_writer else None
-    wait = (await read.one(_NEXT_READY, now=given))["wait"]
-    return None if wait is None else now + wait
