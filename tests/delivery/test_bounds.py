@@ -197,6 +197,29 @@ async def test_accept_reserves_a_place_for_each_delivery(db: Database) -> None:
     assert leased == 38, "endpoints that have not answered get three quarters"
 
 
+async def test_results_that_are_not_settled_count_as_deliveries_in_memory(db: Database) -> None:
+    app = await add_app(db)
+    shaky = Shaky(db)
+    async with Door() as door:
+        await add_endpoint(db, app, door.url)
+        async with running(shaky, delivering=terms(memory=40, concurrency=10, **PATIENT)) as path:
+            assert path.delivery is not None
+            budget = path.delivery.queues.budget
+            shaky.open.clear()  # neither settle nor a claim can write
+            for _ in range(100):
+                await path.send(app)
+            await path.delivery.queues.wait_empty(30.0)
+            sent = len(door.seen)
+            assert budget.unsettled == sent
+
+            shaky.open.set()
+            await path.until("delivery", 0)
+            assert (budget.held, budget.reserved, budget.unsettled) == (0, 0, 0)
+
+    assert 10 <= sent <= 40
+    assert len(door.seen) == len(set(door.seen)) == 100
+
+
 @pytest.mark.parametrize("error", [Unavailable, Busy])
 async def test_a_failed_transaction_releases_its_reservations(db: Database, error: type[Unavailable | Busy]) -> None:
     app = await add_app(db)

@@ -53,8 +53,10 @@ class MemoryBudget:
         "held",
         "held_bytes",
         "on_bytes_freed",
+        "on_settled",
         "reserved",
         "reserved_bytes",
+        "unsettled",
     )
 
     def __init__(self, deliveries: int, payload_bytes: int) -> None:
@@ -68,13 +70,17 @@ class MemoryBudget:
         self.held_bytes = 0
         self.reserved = 0
         self.reserved_bytes = 0
+        self.unsettled = 0
+        """Deliveries that have been sent or returned, and are not settled yet: while the writer is busy, they wait."""
+        self.on_settled: Callable[[], None] | None = None
+        """Called when deliveries have been settled."""
         self.on_bytes_freed: Callable[[], None] | None = None
         """Called when bytes of large payloads have been freed; None while no endpoint waits for them."""
 
     @property
     def free(self) -> int:
         """The number of deliveries that still fit into memory."""
-        return self._deliveries - self.held - self.reserved
+        return self._deliveries - self.held - self.reserved - self.unsettled
 
     @property
     def free_bytes(self) -> int:
@@ -89,7 +95,13 @@ class MemoryBudget:
     @property
     def is_half_empty(self) -> bool:
         """Whether memory is at most half full: then endpoints whose rows did not fit are claimed for again."""
-        return self.held < max(1, self._deliveries // 2)
+        return self.held + self.unsettled < max(1, self._deliveries // 2)
+
+    def settled(self, deliveries: int) -> None:
+        """Subtract deliveries that have been settled."""
+        self.unsettled -= deliveries
+        if self.on_settled is not None:
+            self.on_settled()
 
     def release(self, deliveries: int, payload_bytes: int) -> None:
         """Release a reservation of deliveries and payload bytes."""

@@ -53,6 +53,7 @@ class EndpointQueues:
         self._unsent = unsent
         self._claims = claims
         self.budget = MemoryBudget(limits.memory, limits.memory_bytes)
+        self.budget.on_settled = self._claim_if_half_empty
         self._queues: dict[str, EndpointQueue] = {}
         self._evictions = Evictions(clock)
         self._reduced = ReducedConcurrency(limits.concurrency, tuning)
@@ -158,10 +159,14 @@ class EndpointQueues:
         self._scheduler.resume()
         if self._emptied is not None and not self.budget.held:
             self._emptied.set()
+        self._claim_if_half_empty()
+        return has_become_reduced
+
+    def _claim_if_half_empty(self) -> None:
+        """Request the claim that was cut short, once memory is half empty."""
         if self._is_claim_cut_short and self.budget.is_half_empty:
             self._is_claim_cut_short = False
             self._claims.wake()
-        return has_become_reduced
 
     def _remove(self, queue: EndpointQueue, delivery: Delivery) -> None:
         self.budget.remove_and_clear(delivery)

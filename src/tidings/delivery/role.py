@@ -108,6 +108,7 @@ class DeliveryRole:
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )
         self.queues = EndpointQueues(memory_limits, clock, sender, self.settler, self.schedule, tuning)
+        self.settler.count_in(self.queues.budget)
         self.pacer = Pacer(clock, self.queues)
         parts = ClaimParts(self.schedule, self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)

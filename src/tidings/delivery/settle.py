@@ -13,6 +13,7 @@ from typing import Final
 
 from tidings.clock import Clock
 from tidings.core.health_recorder import HealthRecorder
+from tidings.delivery.budget import MemoryBudget
 from tidings.delivery.outcome import SendResult
 from tidings.delivery.protocols import ClaimRequests
 from tidings.delivery.settle_batch import SettleWriter, is_written
@@ -43,11 +44,16 @@ class SettleBatcher:
         self._tuning = tuning
         self._writer = SettleWriter(health)
         self._statements = statements(db)
+        self._budget = MemoryBudget(0, 0)
         self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._batch: list[SendResult] = []
         """The batch that is being written."""
         self._closing = False
+
+    def count_in(self, budget: MemoryBudget) -> None:
+        """Count results in a memory budget until they are settled, so that sends do not outrun the database."""
+        self._budget = budget
 
     @property
     def waiting(self) -> int:
@@ -62,6 +68,7 @@ class SettleBatcher:
     def add(self, result: SendResult) -> None:
         """Add a result to the next batch."""
         self._waiting.append(result)
+        self._budget.unsettled += 1
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
@@ -125,6 +132,7 @@ class SettleBatcher:
         if len(batch) == 1:
             # The delivery stays leased. When the lease expires, it is sent again and may be settled then.
             failure(f"settling {batch[0].delivery.msg_id}", error)
+            self._budget.settled(1)
             return
         middle = len(batch) // 2
         await self._settle(batch[:middle], is_unknown=is_unknown)
@@ -169,6 +177,7 @@ class SettleBatcher:
 
     def _report(self, batch: list[SendResult], due: set[str], now: int) -> None:
         """Count the attempts of a committed batch, and request claims for the deliveries that it left."""
+        self._budget.settled(len(batch))
         delivered = sum([result.delivered for result in batch])
         count("deliveries.delivered", delivered)
         count("deliveries.failed", sum([result.attempt is not None for result in batch]) - delivered)
