@@ -105,7 +105,7 @@ class StorageTuning:
 
 
 # -----------------------------------------------------------------------------------------------------------------
-# The interface
+# Rows, and the columns of dataclasses
 
 
 class Row(Protocol):
@@ -120,7 +120,11 @@ class Row(Protocol):
 def _columns_of(kind: type) -> tuple[tuple[str, bool], ...]:
     """Return the fields of a dataclass without a default, each with whether it is a flag, stored as 0 or 1."""
     hints = get_type_hints(kind)
-    return tuple((each.name, hints[each.name] is bool) for each in fields(kind) if each.default is MISSING)
+    return tuple(
+        (each.name, hints[each.name] is bool)
+        for each in fields(kind)
+        if each.default is MISSING and each.default_factory is MISSING
+    )
 
 
 def from_row(kind: Callable[..., Result], row: Row, **others: object) -> Result:
@@ -158,6 +162,10 @@ def named(columns: str) -> str:
 def assigned(columns: str) -> str:
     """Return a SET clause: `a = :a, b = :b` for `a, b`."""
     return ", ".join(f"{column} = :{column}" for column in columns.split(", "))
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# The interface, and its errors
 
 
 class StorageError(ExternalError):

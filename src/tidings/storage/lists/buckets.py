@@ -91,9 +91,9 @@ async def stream(
 ) -> AsyncIterator[list[str]]:
     """Yield, in list order, the buckets that may have rows with a value of each group.
 
-    With an endpoint, these are its pairs of buckets (see `pairs`), and the first bucket of a pair is compared. The
-    window and the groups are those of messages, or all of attempts: then the messages of a late attempt are in another
-    bucket, so those pairs are not compared.
+    With an endpoint, these are its pairs of buckets (see `pair_batches`), and the first bucket of a pair is compared.
+    The window and the groups are those of messages, or all of attempts: then the messages of a late attempt are in
+    another bucket, so those pairs are not compared.
     """
     rest, limit = _Range.of(window), read.tuning.lists.entries
     while True:
