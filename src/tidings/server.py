@@ -51,7 +51,7 @@ from tidings.process.listening import bind
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.process.worker import Channel, Worker
 from tidings.storage.drivers import store
-from tidings.storage.drivers.database import Database, StorageError
+from tidings.storage.drivers.database import Database, StorageError, Unavailable
 from tidings.storage.drivers.store import connection_limit, opened, require_current
 from tidings.storage.drivers.store import migrate as run_migrations
 from tidings.storage.tables import idempotency, nodes
@@ -392,6 +392,10 @@ async def serve(
             raise ConfigError(str(error)) from error
         finally:
             await db.close()
+    except Unavailable:
+        if channel is not None:
+            channel.unavailable()
+        raise
     finally:
         if listener is not None:
             listener.close()

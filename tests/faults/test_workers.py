@@ -17,6 +17,7 @@ from cli.command import tidings
 from delivery.receiver import Receiver
 from faults.kit import check_received_once, ended, eventually, node, sending, slowly, started, with_endpoint
 from live import Live, free_port
+from postgres import Cluster
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc")
 
@@ -224,6 +225,22 @@ async def test_the_service_ends_with_the_reason_if_no_replacement_starts(server:
     assert code == 2
     assert "task_lease" in server.log()
     assert "failed to start 3 times in a row" in server.log()
+
+
+async def test_a_worker_that_ends_during_an_outage_of_the_database_is_replaced_after_it(
+    private_cluster: Cluster, tmp_path: Path
+) -> None:
+    server = node(private_cluster.dsn(private_cluster.create_database()), tmp_path, log_level="info")
+    server.arguments = ("--workers", str(WORKERS))
+    with ended(server):
+        await started(server)
+        await eventually(lambda: f"{WORKERS} workers are ready" in server.log())
+        await asyncio.to_thread(private_cluster.stop)
+        os.kill(min(workers_of(server)), signal.SIGKILL)
+        await eventually(lambda: server.log().count("tidings: the database: cannot connect") == 3)
+        await asyncio.to_thread(private_cluster.start)
+
+        await eventually(lambda: server.log().count("Started server process") == WORKERS + 1)
 
 
 async def test_sigterm_stops_all_workers(server: Live) -> None:

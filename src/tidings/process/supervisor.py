@@ -20,7 +20,7 @@ from typing import Any, Final
 from tidings.config import ConfigError, Settings
 from tidings.observe import log
 from tidings.process.stopping import MARGIN_SECONDS, SIGNALS
-from tidings.process.worker import NO_LISTENER, READY, STOP, Worker
+from tidings.process.worker import NO_LISTENER, READY, STOP, UNAVAILABLE, Worker
 
 _FAILED_MAX: Final = 3
 _FAILED_SECONDS: Final = 10.0
@@ -28,15 +28,21 @@ _FAILED_SECONDS: Final = 10.0
 _REPLACE_SECONDS: Final = 60.0
 """How long a replacement on SIGHUP may take to become ready, before the old worker is kept."""
 _PAUSE_SECONDS: Final = 0.5
+_OUTAGE_PAUSE_SECONDS: Final = 2.0
+"""The pause between two starts while the database is unavailable: each costs half a second of CPU time."""
 _FAILED: Final = 1
 
 
 class StartFailed(Exception):
-    """A worker ended before it was ready. `code` is its exit code; the reason has been reported."""
+    """A worker ended before it was ready. `code` is its exit code; the reason has been reported.
 
-    def __init__(self, code: int) -> None:
+    `is_outage` means that the database was unavailable: a later start may succeed.
+    """
+
+    def __init__(self, code: int, *, is_outage: bool = False) -> None:
         super().__init__(code)
         self.code = code
+        self.is_outage = is_outage
 
 
 class _Process:
@@ -56,10 +62,9 @@ class _Process:
         """Register a call for the time when the process has ended."""
         self._ended.add_done_callback(lambda _: call())
 
-    async def ready(self) -> bool:
-        """Wait until the worker accepts connections; return False if it ends before."""
-        received = await asyncio.get_running_loop().sock_recv(self._channel, len(READY))
-        return received == READY
+    async def report(self) -> bytes:
+        """Wait until the worker reports that it is ready, or why it ends; return nothing if it ends without a word."""
+        return await asyncio.get_running_loop().sock_recv(self._channel, len(READY))
 
     async def ended(self) -> int:
         """Wait until the process has ended; return its exit code, or minus the number of the signal that ended it."""
@@ -167,8 +172,9 @@ class Supervisor:
         except OSError as error:
             log.error("worker %d cannot be started: %s", index + 1, error.strerror or error)
             raise StartFailed(_FAILED) from error
-        if not await process.ready():
-            raise StartFailed(await process.ended())
+        report = await process.report()
+        if report != READY:
+            raise StartFailed(await process.ended(), is_outage=report == UNAVAILABLE)
         self._workers[index] = process
 
     async def _spawn(self, index: int) -> _Process:
@@ -212,14 +218,18 @@ class Supervisor:
             try:
                 await self._start(index)
             except StartFailed as failed:
-                now = asyncio.get_running_loop().time()
-                self._failed.append(now)
-                if len(self._failed) == _FAILED_MAX and now - self._failed[0] < _FAILED_SECONDS:
+                if not failed.is_outage and self._fails_too_often():
                     log.error("worker %d failed to start %d times in a row; stopping", index + 1, _FAILED_MAX)
                     raise StartFailed(failed.code) from failed
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(_OUTAGE_PAUSE_SECONDS if failed.is_outage else _PAUSE_SECONDS)
             else:
                 return
+
+    def _fails_too_often(self) -> bool:
+        """Count a failed start; return whether the service has to end."""
+        now = asyncio.get_running_loop().time()
+        self._failed.append(now)
+        return len(self._failed) == _FAILED_MAX and now - self._failed[0] < _FAILED_SECONDS
 
     def _on_stop(self) -> None:
         if self._stop.is_set():  # the second signal: do not wait

@@ -14,6 +14,8 @@ from tidings.observe import log
 
 READY: Final = b"r"
 """What a worker writes to its supervisor once it accepts connections."""
+UNAVAILABLE: Final = b"u"
+"""What a worker writes instead if it ends because the database is unavailable."""
 STOP: Final = b"s"
 """What the supervisor writes to a worker that is to stop in order."""
 NO_LISTENER: Final = -1
@@ -62,8 +64,15 @@ class Channel:
 
     def ready(self) -> None:
         """Report that this worker accepts connections."""
+        self._report(READY)
+
+    def unavailable(self) -> None:
+        """Report that this worker ends because the database is unavailable."""
+        self._report(UNAVAILABLE)
+
+    def _report(self, what: bytes) -> None:
         with contextlib.suppress(OSError):  # the supervisor has ended: the reader stops this process
-            self._socket.send(READY)
+            self._socket.send(what)
 
     def _on_readable(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
