@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidings.api.routes import PREFIX, Access
-from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN, Settings
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.drivers.store import known_migrations
+from tidings.table import TABLE
 from tidings.tasks.registry import PUBLIC
 
 CHECKOUT = Path(__file__).resolve().parent.parent

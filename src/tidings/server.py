@@ -55,6 +55,8 @@ from tidings.storage.drivers.database import Database, StorageError, Unavailable
 from tidings.storage.drivers.store import connection_limit, opened, require_current
 from tidings.storage.drivers.store import migrate as run_migrations
 from tidings.storage.tables import idempotency, nodes
+from tidings.table import TABLE
+from tidings.tasks.catch_up import CATCHING_UP
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
 from tidings.tasks.kinds import janitor
@@ -174,10 +176,11 @@ class Server:
             https_only=settings.endpoint_https_only,
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
+            catching_up=CATCHING_UP,
             estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
-        intake = build(context)
+        intake = build(context, TABLE)
         return _Http(
             uvicorn.Config(
                 intake,

@@ -17,6 +17,7 @@ from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
 from tidings.storage.drivers.store import opened
+from tidings.tasks.catch_up import CATCHING_UP
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.registry import FIRST_RATES, KINDS, handlers
 
@@ -51,7 +52,13 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     services = Services(db, clock, notifier, Idempotency(db, clock), KINDS)
     acceptor = AcceptBatcher(db, clock, routing)
     estimate = Estimator(db, clock, handlers(clock, notifier), FIRST_RATES).estimate
-    context = Context(services=services, acceptor=acceptor, gatekeeper=Gatekeeper(SECRET, clock), estimate=estimate)
+    context = Context(
+        services=services,
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(SECRET, clock),
+        estimate=estimate,
+        catching_up=CATCHING_UP,
+    )
     async with client_of(context) as client:
         token = issue_org_token(SECRET, ORG, clock.now())
         yield Api(client=client, db=db, clock=clock, context=context, routing=routing, woken=woken, token=token)

@@ -21,6 +21,7 @@ from tidings.model.attempt import DeliveryEnd, MessageStatus
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import settlement
 from tidings.storage.tables.settlement import AttemptRow
+from tidings.table import TABLE
 
 SECRET: Final = "8KjzRXrKkd9YFcNyqLSIY8JwiaCeRc6WK4UkMnSW"
 ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
@@ -128,7 +129,7 @@ class Api:
 
 def client_of(context: Context) -> httpx.AsyncClient:
     """Return a client of the API that this context describes."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(build(context)), base_url="http://tidings")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(build(context, TABLE)), base_url="http://tidings")
 
 
 def faults(response: httpx.Response) -> list[tuple[list[str], str, str]]:

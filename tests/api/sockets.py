@@ -14,6 +14,7 @@ from tidings.api.app import build
 from tidings.api.connection import ConnectionLimits
 from tidings.api.hot import protocol_of
 from tidings.api.tuning import ApiTuning
+from tidings.table import TABLE
 
 Reply = tuple[int, dict[bytes, bytes], bytes]
 PING = b"GET /api/v1/health/ping HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -78,7 +79,7 @@ async def listening(
     lite: Api, bounds: ConnectionLimits | None = None, tuning: ApiTuning = ApiTuning()
 ) -> AsyncIterator[Wire]:
     """Serve the API on a port."""
-    intake = build(lite.context)
+    intake = build(lite.context, TABLE)
     bounds = bounds or ConnectionLimits()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(

@@ -11,10 +11,10 @@ import docs
 from api.kit import SECRET, Api, Json
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX
-from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED, Unserved
 from tidings.core.access import issue_org_token
 from tidings.ids import OrgId
+from tidings.table import TABLE
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 EACH = pytest.mark.parametrize("unserved", UNSERVED, ids=lambda unserved: unserved.operation)

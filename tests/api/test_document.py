@@ -25,7 +25,7 @@ import live
 from api.document_checks import validate
 from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute
-from tidings.api.table import TABLE
+from tidings.table import TABLE
 
 MORE = os.environ.get("TIDINGS_TEST_EXAMPLES")
 EXAMPLES = int(MORE or 12)

@@ -11,7 +11,7 @@ import pytest
 
 import voice
 from tidings.api.openapi import document
-from tidings.api.table import TABLE
+from tidings.table import TABLE
 
 Json = dict[str, Any]
 

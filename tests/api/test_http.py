@@ -11,9 +11,9 @@ import pytest
 from api.kit import Api
 from database_proxy import DatabaseProxy
 from tidings.api.routes import PREFIX
-from tidings.api.table import TABLE
 from tidings.api.tuning import ApiTuning
 from tidings.storage.drivers.database import Busy, Database, Read, Unavailable, Write
+from tidings.table import TABLE
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/", "/api/v1/health///"])

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from api.kit import Api, Json
 from tidings.api.app import build
+from tidings.table import TABLE
 
 MESSAGE: Json = {"eventType": "a.b", "payload": {"a": 1}}
 SLASHES = ["%2f", "%2F"]
@@ -77,7 +78,7 @@ async def test_an_empty_segment_is_not_an_id(lite: Api, path: str) -> None:
 @pytest_asyncio.fixture
 async def mounted(lite: Api) -> AsyncIterator[Api]:
     """Give the API mounted under the path of another ASGI application."""
-    outer = Starlette(routes=[Mount("/deep", routes=[Mount("/hooks", app=build(lite.context))])])
+    outer = Starlette(routes=[Mount("/deep", routes=[Mount("/hooks", app=build(lite.context, TABLE))])])
     transport = httpx.ASGITransport(outer)
     async with httpx.AsyncClient(transport=transport, base_url="http://outer/deep/hooks") as client:
         yield replace(lite, client=client)

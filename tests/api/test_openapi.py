@@ -13,8 +13,8 @@ import pytest
 from tidings import ids
 from tidings.api.openapi import document
 from tidings.api.query import Query, parameters_of
-from tidings.api.table import TABLE
 from tidings.model.signature import parse_secret
+from tidings.table import TABLE
 
 Json = dict[str, Any]
 

@@ -10,11 +10,11 @@ import pytest
 
 from api.kit import ORG, SECRET, Api, Json, faults
 from tidings.api.routes import PREFIX, Access
-from tidings.api.table import TABLE
 from tidings.clock import DAY, HOUR, MINUTE, SECOND
 from tidings.core.access import issue_app_token, issue_org_token
 from tidings.ids import AppId, OrgId
 from tidings.model.token import Capability
+from tidings.table import TABLE
 
 INSUFFICIENT = {"code": "insufficient access", "detail": "Insufficient access for the given operation."}
 

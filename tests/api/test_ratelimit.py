@@ -10,12 +10,13 @@ from tidings.api.app import build
 from tidings.api.ratelimit import Limiter
 from tidings.core.access import issue_app_token
 from tidings.ids import AppId
+from tidings.table import TABLE
 
 
 def limited(api: Api, rate: int) -> Api:
     """Return the same API with a rate limit."""
     context = replace(api.context, limiter=Limiter(rate, api.clock))
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(build(context)), base_url="http://tidings")
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(build(context, TABLE)), base_url="http://tidings")
     return replace(api, context=context, client=client)
 
 

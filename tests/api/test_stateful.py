@@ -26,7 +26,7 @@ from api.document_checks import validate
 from tidings import ids
 from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute
-from tidings.api.table import TABLE
+from tidings.table import TABLE
 
 MORE = os.environ.get("TIDINGS_TEST_ROUNDS")
 ROUNDS = int(MORE or 2)

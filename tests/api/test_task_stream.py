@@ -21,6 +21,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.ids import AppId, OrgId
 from tidings.model.task import State
 from tidings.model.token import LEEWAY_MS
+from tidings.table import TABLE
 
 Message = dict[str, Any]
 
@@ -52,7 +53,7 @@ class Reader:
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "extensions": {stream.ABORT: {"call": self.gone.set}},
         }
-        await build(self.api.context)(scope, self._receive, self._send)
+        await build(self.api.context, TABLE)(scope, self._receive, self._send)
         self.over.set()
 
     async def _receive(self) -> Message:

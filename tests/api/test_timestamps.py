@@ -9,9 +9,9 @@ import pytest_asyncio
 
 from api.kit import ORG, SECRET, Api, Json
 from tidings.api.openapi import document
-from tidings.api.table import TABLE
 from tidings.clock import MINUTE, parse_rfc3339
 from tidings.core.access import issue_org_token
+from tidings.table import TABLE
 
 LEAP = "2016-12-31T23:59:60Z"
 SPELLINGS = [LEAP, "2016-12-31t23:59:60.000z", "2017-01-01T00:00:00+00:00", "2017-01-01 01:00:00+01:00"]

@@ -11,12 +11,12 @@ import pytest
 from api.kit import ORG, Api, Json
 from tasks.kit import QUICK, until, working
 from tidings.api.openapi import document
-from tidings.api.table import TABLE
 from tidings.api.webhooks import WEBHOOKS
 from tidings.clock import DAY, HOUR, rfc3339
 from tidings.core import operational
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
+from tidings.table import TABLE
 from tidings.tasks.registry import handlers
 
 REPORTED = (HealthEventKind.FAILING, HealthEventKind.EXHAUSTED, HealthEventKind.RECOVERED, HealthEventKind.GONE)

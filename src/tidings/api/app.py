@@ -35,7 +35,6 @@ from tidings.api.location import base_path, base_url, has_encoded_slash
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
 from tidings.api.stream import Stream
-from tidings.api.table import TABLE
 from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.core import access, sessions
@@ -47,7 +46,7 @@ _CORS_SECONDS: Final = 600
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 
-def build(context: Context, table: tuple[AnyRoute, ...] = TABLE) -> Intake:
+def build(context: Context, table: tuple[AnyRoute, ...]) -> Intake:
     """Build the API of one process."""
     routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [

@@ -7,6 +7,7 @@ from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
 from tidings.api.tuning import ApiTuning
 from tidings.core.dry_run import Estimate, EstimateTask
+from tidings.core.health import StartCatchUp
 from tidings.core.services import Acceptor, Services
 from tidings.core.task_watcher import TaskWatcher
 from tidings.errors import unavailable
@@ -36,6 +37,8 @@ class Context:
     """Maximum automatic attempts of a message at an endpoint, from the retry schedule."""
     estimate: EstimateTask = _no_estimate
     """Estimates a task for a dry run."""
+    catching_up: tuple[StartCatchUp, ...] = ()
+    """Start the tasks that resend what an endpoint missed, once it is enabled."""
     tuning: ApiTuning = ApiTuning()
     task_watcher: TaskWatcher = field(init=False)
     """Notifies requests that wait for a task or follow one."""

@@ -12,7 +12,6 @@ from tidings.api.wire import Out, Timestamp, format_timestamp, json_response
 from tidings.core import health
 from tidings.core.idempotency import Response
 from tidings.model.token import Capability
-from tidings.tasks.catch_up import CATCHING_UP
 
 
 class EndpointRateLimitStatus(Enum):
@@ -57,7 +56,9 @@ async def enable(call: Call[EnableQuery, Nothing]) -> Response:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        health.EnableOptions(catching_up=CATCHING_UP if call.query.recover else (), created_by=call.principal.subject),
+        health.EnableOptions(
+            catching_up=call.context.catching_up if call.query.recover else (), created_by=call.principal.subject
+        ),
         idempotency_key=call.idempotency_key,
         render=_enabled,
     )

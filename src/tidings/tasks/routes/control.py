@@ -9,8 +9,6 @@ from tidings import ids
 from tidings.api import samples
 from tidings.api.query import ITERATOR, Direction, PageLimit, ParameterType, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
-from tidings.api.task_stream import stream_task
-from tidings.api.tasks import BackgroundTaskOut, render_task
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, json_response, listing
 from tidings.core import outcomes, sessions, task_items, tasks
 from tidings.core.idempotency import Response
@@ -22,6 +20,8 @@ from tidings.model.task import Task
 from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import LISTED_AT_MOST
 from tidings.model.token import Capability, Principal
+from tidings.tasks.routes.listing import BackgroundTaskOut, render_task
+from tidings.tasks.routes.stream import stream_task
 
 TAG: Final = "Background Task Control"
 """A tag of its own, so that clients generated from the contract's tags do not change."""

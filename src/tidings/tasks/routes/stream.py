@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from typing import Final
 
 from tidings.api.stream import Stream
-from tidings.api.tasks import ProgressOut, TaskErrorOut, progress_out
 from tidings.api.tuning import ApiTuning
 from tidings.api.wire import Out, Timestamp, encode, format_timestamp
 from tidings.core.idempotency import Response
@@ -21,6 +20,7 @@ from tidings.core.task_events import TaskEvent
 from tidings.core.task_watcher import TaskView, TaskWatcher
 from tidings.model.task import ENDED, Task
 from tidings.model.token import Principal
+from tidings.tasks.routes.listing import ProgressOut, TaskErrorOut, progress_out
 
 _RETRY: Final = b"retry: 3000\n\n"
 _KEEPALIVE: Final = b": nothing new\n\n"

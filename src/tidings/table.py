@@ -21,11 +21,10 @@ from tidings.api import (
     health,
     message_content,
     messages,
-    task_control,
-    tasks,
 )
 from tidings.api.routes import AnyRoute
 from tidings.tasks.registry import PUBLIC
+from tidings.tasks.routes import control, listing
 
 TABLE: Final[tuple[AnyRoute, ...]] = (
     *apps.ROUTES,
@@ -44,8 +43,8 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *attempts.ROUTES,
     *attempted.ROUTES,
     *deliveries.ROUTES,
-    *tasks.ROUTES,
-    *task_control.ROUTES,
+    *listing.ROUTES,
+    *control.ROUTES,
     *authentication.ROUTES,
     *health.ROUTES,
 )
