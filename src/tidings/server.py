@@ -19,7 +19,7 @@ from typing import Final
 
 import uvicorn
 
-from tidings import failpoint, terms
+from tidings import terms
 from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
 from tidings.api.connection import allow_open_files
@@ -348,13 +348,6 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
     return db
 
 
-def _arm_failpoints(failpoints: str) -> None:
-    try:
-        failpoint.arm(failpoints)
-    except ValueError as error:
-        raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
-
-
 def _check_key(settings: Settings) -> None:
     """Raise `ConfigError` if `jwt_secret` does not fit `jwt_algorithm`, before the database is opened and migrated."""
     try:
@@ -376,7 +369,7 @@ async def serve(
     if worker is None or worker.index == 0:
         for weak in settings.weak_secrets():
             log.warning("%s", weak)
-    _arm_failpoints(settings.failpoints)
+    terms.arm_failpoints(settings.failpoints)
     _check_key(settings)
     allow_open_files(settings.max_connections)
     stop = Stop(settings.shutdown_grace)

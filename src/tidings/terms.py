@@ -4,9 +4,10 @@
 import dataclasses
 from typing import Final
 
+from tidings import failpoint
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR
-from tidings.config import Settings
+from tidings.config import ConfigError, Settings
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
@@ -80,3 +81,11 @@ def tasks(settings: Settings) -> RunnerLimits:
         chunk_rows=settings.task_chunk,
         backlog=settings.replay_backlog,
     )
+
+
+def arm_failpoints(failpoints: str) -> None:
+    """Arm the failpoints of a test. Raises `ConfigError` if the text is invalid."""
+    try:
+        failpoint.arm(failpoints)
+    except ValueError as error:
+        raise ConfigError("failpoints must be name=action pairs; see failpoint.py") from error
