@@ -116,6 +116,25 @@ async def test_a_batch_with_many_deliveries_is_written_in_a_transaction(db: Watc
         assert await path.count("delivery") == 3
 
 
+async def test_a_batch_that_grows_while_it_waits_for_a_connection_stays_small(db: Watched) -> None:
+    app = await add_app(db)
+    for _ in range(2):
+        await add_endpoint(db, app, URL)
+    async with running(db, core=CoreTuning(accept_small=8)) as path:
+        await path.send(app)
+        db.reset()
+        db.may_begin.clear()
+        db.waits.clear()
+        first = asyncio.create_task(path.send(app))
+        await db.waits.wait()
+        later = [asyncio.create_task(path.send(app)) for _ in range(2)]
+        await asyncio.sleep(0)  # they are offered
+        db.may_begin.set()
+        await asyncio.gather(first, *later)
+
+        assert (db.statements, db.transactions) == (1, 1)
+
+
 async def test_a_repeated_key_gets_the_first_message(db: Watched) -> None:
     app = await add_app(db)
     async with running(db) as path:

@@ -59,11 +59,11 @@ class AcceptQueue:
         return sum([max(1, fan_out(each.routing, each.draft)) for each in self._waiting]) <= deliveries
 
     def take_batch(self, limit: int | None = None) -> list[PendingMessage]:
-        """Remove and return the first messages, up to the limits on messages and deliveries of a batch."""
+        """Remove and return the first messages, up to `limit` messages and deliveries, by default those of a batch."""
         waiting = self._waiting
-        most = min(limit or self._batch, len(waiting))
+        most, enough = min(limit or self._batch, len(waiting)), limit or self._fan_out
         deliveries = taken = 0
-        while taken < most and deliveries < self._fan_out:
+        while taken < most and deliveries < enough:
             deliveries += fan_out(waiting[taken].routing, waiting[taken].draft)
             taken += 1
         return [waiting.popleft() for _ in range(taken)]
