@@ -22,6 +22,10 @@ class Bar(Protocol):
         """Show the progress and a label beside it."""
         ...
 
+    def stop(self) -> None:
+        """Show the latest progress, because something else happens now."""
+        ...
+
 
 @dataclass
 class _LiveBar:
@@ -31,20 +35,30 @@ class _LiveBar:
     def update(self, done: int, total: int, label: str) -> None:
         self.progress.update(self.bar, completed=done, total=total or None, label=label)
 
+    def stop(self) -> None:
+        """Leave the bar as it is: it shows the latest progress."""
+
 
 @dataclass
 class _PlainBar:
-    """Prints a line for every tenth of the progress."""
+    """Prints a line for every tenth of the progress, and the latest progress when it stops."""
 
     narrator: "Narrator"
     tenth: int = -1
-    label: str = ""
+    printed: str = ""
+    latest: str = ""
 
     def update(self, done: int, total: int, label: str) -> None:
         tenth = 0 if not total else done * _PLAIN_STEP // total
-        if tenth > self.tenth or (done == total and label != self.label):
-            self.tenth, self.label = tenth, label
-            self.narrator.line(f"{done:,} of {total:,}  {label}")
+        self.latest = f"{done:,} of {total:,}  {label}"
+        if tenth > self.tenth or done == total:
+            self.tenth = tenth
+            self.stop()
+
+    def stop(self) -> None:
+        if self.latest != self.printed:
+            self.printed = self.latest
+            self.narrator.line(self.latest)
 
 
 @dataclass

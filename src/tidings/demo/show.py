@@ -216,6 +216,7 @@ class Show:
         self.narrator.line(f"{started.id} reads each failed attempt and resends each message once")
         with self.narrator.bar("background_task.get") as bar:
             task = await self._follow(started.id, bar, stop_at=int(failed * _KILL_SHARE))
+            bar.stop()
             if task.status is BackgroundTaskStatus.RUNNING:
                 await self._kill()
                 task = await self._follow(started.id, bar)
