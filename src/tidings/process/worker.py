@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A worker process as its supervisor starts it: what it inherits, and how it reports that it is ready."""
+"""A worker process as its supervisor starts it: the descriptors that it inherits, and its reports."""
 
 import asyncio
 import contextlib
