@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tidings.api.routes import PREFIX, Access
 from tidings.api.unserved import UNSERVED
-from tidings.config import FOREIGN, Settings
+from tidings.config import FOREIGN
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
+from tidings.settings import Settings
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.drivers.store import known_migrations
 from tidings.table import TABLE

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tidings.cli.main import main
 
-_PRELOAD = ["tidings.cli.commands", "tidings.server"]
+_PRELOAD = ["tidings.cli.commands", "tidings.server.serving"]
 
 
 class Program:

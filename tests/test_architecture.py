@@ -126,7 +126,7 @@ HARMLESS = [
     ("core/apps.py", "async def f(db):\n    async with db.read() as read:\n        await g(read)\n    await h()"),
     ("config.py", "import os\nx = os.environ"),
     ("clock.py", "import time\nx = time.time_ns()"),
-    ("server.py", "import asyncio\nfrom tidings import api, config, core, tasks\nasyncio.create_task(f())"),
+    ("server/node.py", "import asyncio\nfrom tidings import api, core, settings, tasks\nasyncio.create_task(f())"),
 ]
 
 

@@ -10,9 +10,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from tidings import terms
-from tidings.config import ConfigError, Settings, load
+from tidings.config import load
 from tidings.model.encryption import Encryption
 from tidings.model.signature import SignatureType
+from tidings.settings import ConfigError, Settings
 
 FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
 TYPES = get_type_hints(Settings)

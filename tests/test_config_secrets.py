@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cli.command import tidings
-from tidings.config import ConfigError, Settings
 from tidings.core.access import jwt_secret
+from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.store import migrate, opened
 
 LEAST = {"HS256": 32, "HS384": 48, "HS512": 64}

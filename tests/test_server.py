@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.kit import database, new_task, reread, rows, run_sql, services_of, start
-from tidings.config import Settings
 from tidings.model.lease import new_node
 from tidings.model.task import State, TaskPolicy
-from tidings.server import Roles, Server
+from tidings.server.node import Node, Roles
+from tidings.settings import Settings
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import claims, tasks
 
@@ -21,8 +21,8 @@ $$ BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END $$
 """
 
 
-def _server(db: Database, roles: Roles) -> Server:
-    return Server(Settings(), roles, db, "a secret")
+def _server(db: Database, roles: Roles) -> Node:
+    return Node(Settings(), roles, db, "a secret")
 
 
 async def test_a_process_without_the_task_role_requeues_the_tasks_of_a_dead_one(postgres_dsn: str) -> None:

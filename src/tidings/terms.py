@@ -7,10 +7,10 @@ from typing import Final
 from tidings import failpoint
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR
-from tidings.config import ConfigError, Settings
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
+from tidings.settings import ConfigError, Settings
 from tidings.tasks.runner import RunnerLimits
 
 _POOL_LEAST: Final = 3

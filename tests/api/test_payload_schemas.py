@@ -133,6 +133,6 @@ async def test_a_reference_is_not_fetched(lite: Api) -> None:
 
 
 def test_the_check_is_loaded_by_the_first_schema() -> None:
-    program = "import sys, tidings.server; print('jsonschema_rs' in sys.modules)"
+    program = "import sys, tidings.server.serving; print('jsonschema_rs' in sys.modules)"
 
     assert "False\n" == subprocess.check_output([sys.executable, "-c", program], text=True)

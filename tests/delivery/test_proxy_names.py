@@ -11,10 +11,11 @@ from delivery.client_kit import a_client, ask, names
 from delivery.proxies import HttpProxy, Proxy, SocksProxy, closed_port
 from delivery.receiver import Receiver
 from tidings import terms
-from tidings.config import ConfigError, Settings, load
+from tidings.config import load
 from tidings.delivery import proxy as ours
 from tidings.delivery.address import AddressPolicy, UnresolvedError, public_name
 from tidings.delivery.dial import explained
+from tidings.settings import ConfigError, Settings
 
 Kind: TypeAlias = Callable[..., Proxy]
 KINDS = pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])

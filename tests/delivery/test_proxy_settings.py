@@ -6,8 +6,9 @@ import pytest
 from delivery.proxies import HttpProxy
 from delivery.receiver import Receiver
 from message_path import add_app, add_endpoint, running, terms
-from tidings.config import ConfigError, Settings, load
+from tidings.config import load
 from tidings.delivery.proxy import Proxy
+from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.store import migrate, opened
 
 

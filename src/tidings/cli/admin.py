@@ -12,8 +12,9 @@ import typer
 from tidings.cli.serve import ConfigFile, DatabaseUrl
 from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import DAY, SystemClock, parse_rfc3339
-from tidings.config import ConfigError, load, origins, without_effect
+from tidings.config import load, origins, without_effect
 from tidings.ids import ORG, OrgId
+from tidings.settings import ConfigError
 
 _LATELY_MS: Final = 90 * DAY
 

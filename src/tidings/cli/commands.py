@@ -11,7 +11,7 @@ from tidings import __version__
 from tidings.cli import admin, deliveries, demo, health, serve, task_control, task_run, tasks, token
 from tidings.cli.flags import hide_types_of_flags
 from tidings.cli.remote import RemoteError
-from tidings.config import ConfigError
+from tidings.settings import ConfigError
 from tidings.storage.drivers.database import StorageError
 
 _CANNOT: Final = 2

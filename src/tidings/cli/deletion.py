@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from tidings.clock import SystemClock
-from tidings.config import Settings
 from tidings.core import wiping
 from tidings.core.wiping import PruneCount
 from tidings.ids import OrgId
-from tidings.server import open_database
+from tidings.server.database import open_database
+from tidings.settings import Settings
 from tidings.storage.drivers.database import Database
 
 _NAMED_AT_MOST: Final = 20

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidings.config import ConfigError
+from tidings.settings import ConfigError
 
 
 def demo(

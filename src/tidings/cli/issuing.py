@@ -5,11 +5,11 @@ import asyncio
 
 from tidings.cli.serve import SECRET
 from tidings.clock import SystemClock
-from tidings.config import ConfigError, Settings
 from tidings.core.access import issue_org_token, jwt_secret, stored_secret
 from tidings.core.signer import Signer, WrongKey
 from tidings.errors import AppError
 from tidings.ids import OrgId
+from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Unavailable
 
 
@@ -32,7 +32,7 @@ async def _secret(settings: Settings) -> str:
 
 
 async def _stored_secret(settings: Settings) -> str:
-    from tidings.server import open_database  # noqa: PLC0415 - slow to import, and rarely needed
+    from tidings.server.database import open_database  # noqa: PLC0415 - slow to import, and rarely needed
 
     path = settings.sqlite_path
     try:

@@ -11,12 +11,13 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
-from tidings.config import ConfigError, Settings, Subnet, load, without_effect
+from tidings.config import load, without_effect
 from tidings.observe import start_logging
 from tidings.process import loop
 from tidings.process.listening import bind_shared
 from tidings.process.stopping import leave_within
 from tidings.process.worker import Worker
+from tidings.settings import ConfigError, Settings, Subnet
 
 _LEAVE_SECONDS: Final = 0.5
 _LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -65,8 +66,8 @@ def serve(  # noqa: PLR0913 - each is a flag
     if worker is None and settings.worker_count > 1:
         _supervise(settings, configured, api=api and settings.api_enabled)
     from tidings import terms  # noqa: PLC0415 - slow to import, and unused by other commands
-    from tidings.server import Roles  # noqa: PLC0415
-    from tidings.server import serve as run  # noqa: PLC0415
+    from tidings.server.node import Roles  # noqa: PLC0415
+    from tidings.server.serving import serve as run  # noqa: PLC0415
 
     place = None if worker is None else Worker.of(worker)
     settings = settings if place is None else terms.of_worker(settings, place.count)
@@ -104,7 +105,7 @@ def _with_loopback(settings: Settings) -> Settings:
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
     """Upgrade the database schema to this release. Needed only if `serve` runs with --no-migrate."""
-    from tidings.server import open_database  # noqa: PLC0415 - as above
+    from tidings.server.database import open_database  # noqa: PLC0415 - as above
 
     async def work() -> None:
         database = await open_database(load(file=config, db_dsn=db))

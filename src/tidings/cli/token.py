@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from tidings.cli.serve import ConfigFile, DatabaseUrl
-from tidings.config import ConfigError, load
+from tidings.config import load
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
+from tidings.settings import ConfigError
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@
 import socket
 import sys
 
-from tidings.config import ConfigError, Settings
+from tidings.settings import ConfigError, Settings
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from tidings.config import ConfigError, Settings
 from tidings.observe import log
 from tidings.process.stopping import MARGIN_SECONDS, SIGNALS
 from tidings.process.worker import NO_LISTENER, READY, STOP, UNAVAILABLE, Worker
+from tidings.settings import ConfigError, Settings
 
 _FAILED_MAX: Final = 3
 _FAILED_SECONDS: Final = 10.0

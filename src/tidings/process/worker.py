@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.config import ConfigError
 from tidings.observe import log
+from tidings.settings import ConfigError
 
 READY: Final = b"r"
 """What a worker writes to its supervisor once it accepts connections."""

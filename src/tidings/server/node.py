@@ -8,29 +8,20 @@ shutdown.
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import uvicorn
-
 from tidings import terms
-from tidings.api.app import build
 from tidings.api.auth import Gatekeeper
-from tidings.api.connection import allow_open_files
 from tidings.api.context import Context
-from tidings.api.hot import protocol_of
 from tidings.api.ratelimit import Limiter
-from tidings.clock import HOUR, SECOND, Clock, SharedClock, SystemClock
-from tidings.config import ConfigError, Settings
-from tidings.core import health, operational, retention, sessions
+from tidings.clock import SECOND, Clock, SharedClock, SystemClock
 from tidings.core.accept import AcceptBatcher
-from tidings.core.access import jwt_secret
 from tidings.core.clock_watch import ClockWatch
 from tidings.core.delivery_sink import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
@@ -39,39 +30,29 @@ from tidings.core.nodes import Nodes
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
-from tidings.core.signer import Signer, WrongKey
-from tidings.core.signing import encrypt_stored_secrets, require_main_secret
+from tidings.core.signing import require_main_secret
 from tidings.core.task_watcher import TaskWatcher
 from tidings.delivery.role import DeliveryRole
-from tidings.model.encryption import DecryptionError, Encryption
+from tidings.model.encryption import Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
-from tidings.observe import RepeatedWork, count, counters, failure, log, start_logging
-from tidings.process.listening import bind
-from tidings.process.stopping import ShutdownBudget, Stop, within
-from tidings.process.worker import Channel, Worker
-from tidings.storage.drivers import store
-from tidings.storage.drivers.database import Database, StorageError, Unavailable
-from tidings.storage.drivers.store import connection_limit, opened, require_current
-from tidings.storage.drivers.store import migrate as run_migrations
-from tidings.storage.tables import idempotency, nodes
-from tidings.table import TABLE
+from tidings.observe import RepeatedWork, failure, log
+from tidings.process.stopping import ShutdownBudget, within
+from tidings.server.housekeeping import Housekeeping
+from tidings.server.http import HttpServer, http_server
+from tidings.settings import Settings
+from tidings.storage.drivers.database import Database, StorageError
+from tidings.storage.tables import nodes
 from tidings.tasks.catch_up import CATCHING_UP
 from tidings.tasks.estimator import Estimator
 from tidings.tasks.handler import Handler
-from tidings.tasks.kinds import janitor
 from tidings.tasks.registry import FIRST_RATES, KINDS, handlers
 from tidings.tasks.runner import Runner
 
 _SWITCH_SECONDS: Final = 0.0005
 """The interpreter's switch interval: the longest wait of a database thread for the GIL that the event loop holds."""
 _LATELY_MS: Final = 30 * SECOND
-_KEEP_ALIVE: Final = 75
-"""Seconds after which an idle connection is closed. Clients have shorter limits, so that they close it first."""
-_REQUEST_GRACE: Final = 3
 _HANDING_BACK_SECONDS: Final = 2.0
-_EXPIRE_CHUNK: Final = 1_000
-_BACKLOG: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +64,7 @@ class Roles:
     tasks: bool = True
 
 
-class _Http(uvicorn.Server):
-    """A uvicorn server that leaves signals to `Stop`, because a signal stops more than HTTP."""
-
-    on_started: Callable[[], None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.on_started is not None:
-            self.on_started()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class Server:
+class Node:
     """The parts of one process, and their start and stop."""
 
     def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str) -> None:
@@ -109,6 +75,7 @@ class Server:
         self._notifier = Notifier()
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
+        self._housekeeping = Housekeeping(db, self._clock, self._notifier, self._encryption)
         self._node = new_node()
         self._heartbeat_work = RepeatedWork("the heartbeat query")
         self._heartbeat = Heartbeat(db, self._clock, self._node)
@@ -153,7 +120,7 @@ class Server:
         if self._delivery is not None:
             self._delivery.schedule.wake()
 
-    def _make_http(self, secret: str, kinds: Mapping[str, Handler]) -> _Http:
+    def _make_http(self, secret: str, kinds: Mapping[str, Handler]) -> HttpServer:
         settings = self._settings
         services = Services(
             self._db,
@@ -180,22 +147,7 @@ class Server:
             estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
-        intake = build(context, TABLE)
-        return _Http(
-            uvicorn.Config(
-                intake,
-                http=protocol_of(intake, terms.bounds(settings)),
-                proxy_headers=False,
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                timeout_graceful_shutdown=int(min(_REQUEST_GRACE, settings.shutdown_grace / 2)),
-                timeout_keep_alive=_KEEP_ALIVE,
-                backlog=_BACKLOG,
-            )
-        )
+        return http_server(settings, context)
 
     async def prepare(self) -> None:
         """Raise `DecryptionError` if the main secret is not the one of this database."""
@@ -205,14 +157,14 @@ class Server:
         self, stop: asyncio.Event, listener: socket.socket | None, *, on_ready: Callable[[], None] | None = None
     ) -> None:
         """Start all parts, call `on_ready`, work until `stop` is set, and stop them."""
-        await self._housekeep()
+        await self._housekeeping.run_once()
         await self._join()
         if self._delivery is not None:
             await self._delivery.start()
         await self._runner.start()
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
-        self._chores.append(asyncio.create_task(self._housekeep_hourly()))
-        self._chores.append(asyncio.create_task(self._seal()))
+        self._chores.append(asyncio.create_task(self._housekeeping.run_hourly()))
+        self._chores.append(asyncio.create_task(self._housekeeping.encrypt_older_secrets()))
         self._chores.append(
             asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_for_due_work).run())
         )
@@ -288,129 +240,3 @@ class Server:
             self._delivery.schedule.due_at(found.deliveries_at)
         if found.tasks_at is not None and found.tasks_at <= found.now:
             self._runner.wake()
-
-    async def _seal(self) -> None:
-        """Encrypt the secrets and headers that were stored before there was a main secret."""
-        try:
-            count = await encrypt_stored_secrets(self._db, self._encryption)
-            if count:
-                log.info("encrypted the secrets or headers of %d endpoints", count)
-        except Exception as error:  # noqa: BLE001 - the next start continues; clear text stays readable
-            failure("encrypting older secrets", error)
-
-    async def _housekeep_hourly(self) -> None:
-        """Run housekeeping once an hour. The only writer skips it if there was no activity since."""
-        while True:
-            before = counters.total()
-            await asyncio.sleep(HOUR / SECOND)
-            if counters.total() != before or not self._db.has_one_writer:
-                await self._housekeep()
-            await self._expire_payloads()
-
-    async def _expire_payloads(self) -> None:
-        """Delete expired payloads. They expire with time, so this runs without activity, too."""
-        try:
-            count("payloads.expired", await retention.expire(self._db, self._clock.now()))
-        except Exception as error:  # noqa: BLE001 - the next run is in an hour
-            failure("expiring payloads", error)
-
-    async def _housekeep(self) -> None:
-        """Create partitions in advance, start the janitor, and delete expired records in chunks."""
-        try:
-            await store.create_partitions(self._db, self._clock.now())
-            await operational.prune(self._db, self._clock.now())
-            await health.prune_idle_limits(self._db, self._clock.now())
-            await sessions.prune_revocations(self._db, self._clock.now())
-            await janitor.start_if_due(self._db, self._clock, self._notifier, KINDS)
-            expired = _EXPIRE_CHUNK
-            while expired == _EXPIRE_CHUNK:
-                async with self._db.write() as tx:
-                    expired = await idempotency.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
-        except Exception as error:  # noqa: BLE001 - the next run is in an hour
-            failure("housekeeping", error)
-
-
-async def open_database(settings: Settings, *, migrate: bool = True) -> Database:
-    """Open the database, and migrate its schema to this release or require that it is current.
-
-    Raises `Unavailable`, and `SchemaError` if the schema does not match and `migrate` is false or cannot help.
-    """
-    db = await opened(settings.db_dsn, connections=settings.db_pool_max_size, pgbouncer=settings.db_pgbouncer)
-    try:
-        if migrate:
-            for each in await run_migrations(db):
-                log.info("migrated to %04d %s", each.version, each.name)
-        else:
-            await require_current(db)
-    except BaseException:
-        await db.close()
-        raise
-    return db
-
-
-def _check_key(settings: Settings) -> None:
-    """Raise `ConfigError` if `jwt_secret` does not fit `jwt_algorithm`, before the database is opened and migrated."""
-    try:
-        if settings.jwt_secret:
-            Signer(settings.jwt_secret, settings.jwt_algorithm)
-    except WrongKey as error:
-        raise ConfigError(str(error)) from error
-
-
-async def serve(
-    settings: Settings, roles: Roles | None = None, *, migrate: bool = True, worker: Worker | None = None
-) -> None:
-    """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.
-
-    Raises `ConfigError`, also if the port is in use, and the errors of `open_database`.
-    """
-    roles = roles or Roles()
-    start_logging(settings.log_level, settings.log_format)
-    if worker is None or worker.index == 0:
-        for weak in settings.weak_secrets():
-            log.warning("%s", weak)
-    terms.arm_failpoints(settings.failpoints)
-    _check_key(settings)
-    allow_open_files(settings.max_connections)
-    stop = Stop(settings.shutdown_grace)
-    stop.listen()
-    channel = None if worker is None else Channel(worker, stop.request)
-    listener = _listener(settings, roles, worker)
-    try:
-        db = await open_database(settings, migrate=migrate)
-        try:
-            await _require_connections(db, settings, worker)
-            secret = await jwt_secret(db, settings.jwt_secret)
-            server = Server(settings, roles, db, secret)
-            await server.prepare()
-            await server.run(stop.requested, listener, on_ready=None if channel is None else channel.ready)
-        except (DecryptionError, WrongKey) as error:
-            raise ConfigError(str(error)) from error
-        finally:
-            await db.close()
-    except Unavailable:
-        if channel is not None:
-            channel.unavailable()
-        raise
-    finally:
-        if listener is not None:
-            listener.close()
-
-
-def _listener(settings: Settings, roles: Roles, worker: Worker | None) -> socket.socket | None:
-    if not roles.api:
-        return None
-    return bind(settings) if worker is None else worker.socket()
-
-
-async def _require_connections(db: Database, settings: Settings, worker: Worker | None) -> None:
-    """Require that the database allows the connections of all workers: their pools, and a session for each."""
-    limit = None if worker is None or worker.index else await connection_limit(db)
-    if worker is None or limit is None:
-        return
-    each = settings.db_pool_max_size + 1
-    if worker.count * each > limit:
-        raise ConfigError(
-            f"{worker.count} workers with {each} connections each need {worker.count * each}, and PostgreSQL allows"
-            f" {limit}: lower workers or db_pool_max_size, or raise max_connections"
-        )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Opens the database of a process, at the schema of this release."""
+
+from tidings.observe import log
+from tidings.process.worker import Worker
+from tidings.settings import ConfigError, Settings
+from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.store import connection_limit, opened, require_current
+from tidings.storage.drivers.store import migrate as run_migrations
+
+
+async def open_database(settings: Settings, *, migrate: bool = True) -> Database:
+    """Open the database, and migrate its schema to this release or require that it is current.
+
+    Raises `Unavailable`, and `SchemaError` if the schema does not match and `migrate` is false or cannot help.
+    """
+    db = await opened(settings.db_dsn, connections=settings.db_pool_max_size, pgbouncer=settings.db_pgbouncer)
+    try:
+        if migrate:
+            for each in await run_migrations(db):
+                log.info("migrated to %04d %s", each.version, each.name)
+        else:
+            await require_current(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def require_connections(db: Database, settings: Settings, worker: Worker | None) -> None:
+    """Require that the database allows the connections of all workers: their pools, and a session for each."""
+    limit = None if worker is None or worker.index else await connection_limit(db)
+    if worker is None or limit is None:
+        return
+    each = settings.db_pool_max_size + 1
+    if worker.count * each > limit:
+        raise ConfigError(
+            f"{worker.count} workers with {each} connections each need {worker.count * each}, and PostgreSQL allows"
+            f" {limit}: lower workers or db_pool_max_size, or raise max_connections"
+        )

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What a node does once an hour: partitions, expired rows and payloads, and the janitor."""
+
+import asyncio
+from typing import Final
+
+from tidings.clock import HOUR, SECOND, Clock
+from tidings.core import health, operational, retention, sessions
+from tidings.core.notifier import Notifier
+from tidings.core.signing import encrypt_stored_secrets
+from tidings.model.encryption import Encryption
+from tidings.observe import count, counters, failure, log
+from tidings.storage.drivers import store
+from tidings.storage.drivers.database import Database
+from tidings.storage.tables import idempotency
+from tidings.tasks.kinds import janitor
+from tidings.tasks.registry import KINDS
+
+_EXPIRE_CHUNK: Final = 1_000
+
+
+class Housekeeping:
+    """Work at the start and once an hour, on each node. All of it is idempotent."""
+
+    def __init__(self, db: Database, clock: Clock, notifier: Notifier, encryption: Encryption) -> None:
+        self._db = db
+        self._clock = clock
+        self._notifier = notifier
+        self._encryption = encryption
+
+    async def encrypt_older_secrets(self) -> None:
+        """Encrypt the secrets and headers that were stored before there was a main secret."""
+        try:
+            count = await encrypt_stored_secrets(self._db, self._encryption)
+            if count:
+                log.info("encrypted the secrets or headers of %d endpoints", count)
+        except Exception as error:  # noqa: BLE001 - the next start continues; clear text stays readable
+            failure("encrypting older secrets", error)
+
+    async def run_hourly(self) -> None:
+        """Run housekeeping once an hour. The only writer skips it if there was no activity since."""
+        while True:
+            before = counters.total()
+            await asyncio.sleep(HOUR / SECOND)
+            if counters.total() != before or not self._db.has_one_writer:
+                await self.run_once()
+            await self._expire_payloads()
+
+    async def _expire_payloads(self) -> None:
+        """Delete expired payloads. They expire with time, so this runs without activity, too."""
+        try:
+            count("payloads.expired", await retention.expire(self._db, self._clock.now()))
+        except Exception as error:  # noqa: BLE001 - the next run is in an hour
+            failure("expiring payloads", error)
+
+    async def run_once(self) -> None:
+        """Create partitions in advance, start the janitor, and delete expired records in chunks."""
+        try:
+            await store.create_partitions(self._db, self._clock.now())
+            await operational.prune(self._db, self._clock.now())
+            await health.prune_idle_limits(self._db, self._clock.now())
+            await sessions.prune_revocations(self._db, self._clock.now())
+            await janitor.start_if_due(self._db, self._clock, self._notifier, KINDS)
+            expired = _EXPIRE_CHUNK
+            while expired == _EXPIRE_CHUNK:
+                async with self._db.write() as tx:
+                    expired = await idempotency.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
+        except Exception as error:  # noqa: BLE001 - the next run is in an hour
+            failure("housekeeping", error)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""`tidings serve` in one process, from its settings to its end."""
+
+import socket
+
+from tidings import terms
+from tidings.api.connection import allow_open_files
+from tidings.core.access import jwt_secret
+from tidings.core.signer import Signer, WrongKey
+from tidings.model.encryption import DecryptionError
+from tidings.observe import log, start_logging
+from tidings.process.listening import bind
+from tidings.process.stopping import Stop
+from tidings.process.worker import Channel, Worker
+from tidings.server.database import open_database, require_connections
+from tidings.server.node import Node, Roles
+from tidings.settings import ConfigError, Settings
+from tidings.storage.drivers.database import Unavailable
+
+
+def _check_key(settings: Settings) -> None:
+    """Raise `ConfigError` if `jwt_secret` does not fit `jwt_algorithm`, before the database is opened and migrated."""
+    try:
+        if settings.jwt_secret:
+            Signer(settings.jwt_secret, settings.jwt_algorithm)
+    except WrongKey as error:
+        raise ConfigError(str(error)) from error
+
+
+async def serve(
+    settings: Settings, roles: Roles | None = None, *, migrate: bool = True, worker: Worker | None = None
+) -> None:
+    """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.
+
+    Raises `ConfigError`, also if the port is in use, and the errors of `open_database`.
+    """
+    roles = roles or Roles()
+    start_logging(settings.log_level, settings.log_format)
+    if worker is None or worker.index == 0:
+        for weak in settings.weak_secrets():
+            log.warning("%s", weak)
+    terms.arm_failpoints(settings.failpoints)
+    _check_key(settings)
+    allow_open_files(settings.max_connections)
+    stop = Stop(settings.shutdown_grace)
+    stop.listen()
+    channel = None if worker is None else Channel(worker, stop.request)
+    listener = _listener(settings, roles, worker)
+    try:
+        db = await open_database(settings, migrate=migrate)
+        try:
+            await require_connections(db, settings, worker)
+            secret = await jwt_secret(db, settings.jwt_secret)
+            node = Node(settings, roles, db, secret)
+            await node.prepare()
+            await node.run(stop.requested, listener, on_ready=None if channel is None else channel.ready)
+        except (DecryptionError, WrongKey) as error:
+            raise ConfigError(str(error)) from error
+        finally:
+            await db.close()
+    except Unavailable:
+        if channel is not None:
+            channel.unavailable()
+        raise
+    finally:
+        if listener is not None:
+            listener.close()
+
+
+def _listener(settings: Settings, roles: Roles, worker: Worker | None) -> socket.socket | None:
+    if not roles.api:
+        return None
+    return bind(settings) if worker is None else worker.socket()
