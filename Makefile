@@ -44,7 +44,7 @@ chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests th
 	[ $$failed = 0 ] || echo "A chaos run failed: see the two summaries above" >&2; \
 	exit $$failed
 
-bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput; Linux with a C compiler
+bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput, also on another interpreter (PYTHON=...); Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
 
 bench-beside: $(VENV)/.dev $(VENV)/.postgres  ## measure beside a running server of the same API; ARGS=--help

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from bench import idle, lists, machine, message_path, recover, report
 from bench.databases import KINDS, Measured, fresh
+from bench.interpreters import Interpreter, Unusable, prepared
 from bench.measures import EVERYTHING, MEASURES, NOTES, Asked
 from bench.message_path import Shape
 from bench.programs import build
@@ -31,6 +33,11 @@ CANNOT = 2
 def main() -> int:
     """Run the measurements that the arguments select."""
     asked = _arguments()
+    try:
+        asked.interpreters = prepared(asked.python or os.environ.get("PYTHON", "").split())
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return CANNOT
     if sys.platform != "linux":
         print("the benchmark measures on Linux only", file=sys.stderr)
         return CANNOT
@@ -52,7 +59,8 @@ def main() -> int:
 
 def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     command = shlex.join(["make", "bench"] + ([f"ARGS={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else []))
-    told: dict[str, Any] = {"machine": machine.described(folder), "command": command}
+    builds = ", ".join(each.build for each in asked.interpreters)
+    told: dict[str, Any] = {"machine": {**machine.described(folder), "python": builds}, "command": command}
     say = _silent if asked.json else _say
     say(report.of_machine(told["machine"], command, markdown=asked.markdown))
     if asked.idle:
@@ -93,32 +101,38 @@ def _path(asked: argparse.Namespace, folder: Path, say: Callable[[str], None]) -
 
 
 def _runs(asked: argparse.Namespace, wanted: Asked, folder: Path) -> list[dict[str, Any]]:
-    """Measure on each database in turn, `--runs` times, so that other load on the machine affects all of them."""
+    """Measure each subject in turn, `--runs` times, so that other load on the machine affects all of them."""
     shape, runs = wanted.shape, []
     for number in range(wanted.runs):
-        for kind in [asked.database] if asked.database else KINDS:
-            print(f"... {wanted.title} {kind}, run {number + 1} of {wanted.runs}", file=sys.stderr, flush=True)
-            with fresh(kind, folder, slow_disk=shape.slow_disk) as database:
+        for label, kind, interpreter in _subjects(asked):
+            print(f"... {wanted.title} {label}, run {number + 1} of {wanted.runs}", file=sys.stderr, flush=True)
+            with fresh(kind, folder, slow_disk=shape.slow_disk, interpreter=interpreter) as database:
                 began = time.monotonic()
                 figures = wanted.measure.run(folder, database, shape)
                 lasted = time.monotonic() - began
                 durability = database.durability()
-            runs.append({"database": kind, "durability": durability, "lasted": lasted, "figures": figures})
+            runs.append({"database": label, "durability": durability, "lasted": lasted, "figures": figures})
     return runs
 
 
 def _each(
     asked: argparse.Namespace, folder: Path, measure: Callable[[Measured], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Run another measurement on each database in turn."""
-    kinds = [asked.database] if asked.database else KINDS
+    """Run another measurement on each subject in turn."""
     figures = []
     for number in range(asked.runs or 1):
-        for kind in kinds:
-            print(f"... {kind}, run {number + 1} of {asked.runs or 1}", file=sys.stderr, flush=True)
-            with fresh(kind, folder, vacuum=not asked.idle) as database:
-                figures.append(measure(database))
+        for label, kind, interpreter in _subjects(asked):
+            print(f"... {label}, run {number + 1} of {asked.runs or 1}", file=sys.stderr, flush=True)
+            with fresh(kind, folder, vacuum=not asked.idle, interpreter=interpreter) as database:
+                figures.append({**measure(database), "database": label})
     return figures
+
+
+def _subjects(asked: argparse.Namespace) -> list[tuple[str, str, Interpreter]]:
+    """Return what to measure: each database under each interpreter, with a name that tells them apart."""
+    kinds = [asked.database] if asked.database else KINDS
+    several = len(asked.interpreters) > 1
+    return [(f"{kind}, {each.build}" if several else kind, kind, each) for kind in kinds for each in asked.interpreters]
 
 
 def _say(text: str) -> None:
@@ -142,6 +156,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="measure everything below, with a table at the end")
     parser.add_argument("--database", choices=KINDS, help="measure on this one only")
     parser.add_argument("--runs", type=_between(1, 20), help="of each measurement, the databases in turn")
+    parser.add_argument(
+        "--python", action="append", metavar="NAME", help="that runs the service, in turn with others (.venv's)"
+    )
     parser.add_argument("--seconds", type=_between(1, MOST_SECONDS), help="that count, in each part (10)")
     parser.add_argument("--warm-up", type=_between(0, MOST_SECONDS), help="seconds before that (3)")
     parser.add_argument("--connections", type=_between(1, MOST_CONNECTIONS), help="of the sender (256)")

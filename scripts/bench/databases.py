@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import psutil
 
+from bench.interpreters import OWN, Interpreter
 from bench.programs import slowed
 from postgres import Cluster, find_binaries
 from tidings.storage.drivers.database import Database, Dialect
@@ -33,6 +34,8 @@ class Measured:
     pids: tuple[int, ...]
     environment: dict[str, str] = field(default_factory=dict)
     """The service's environment beside its settings."""
+    interpreter: Interpreter = OWN
+    """What runs the service."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each hot table, and the number of successful attempts (`delivered`)."""
@@ -57,20 +60,24 @@ class Measured:
 
 
 @contextlib.contextmanager
-def fresh(kind: str, folder: Path, *, vacuum: bool = True, slow_disk: int = 0) -> Iterator[Measured]:
+def fresh(
+    kind: str, folder: Path, *, vacuum: bool = True, slow_disk: int = 0, interpreter: Interpreter = OWN
+) -> Iterator[Measured]:
     """Create a database, and remove it afterwards.
 
     Without `vacuum`, autovacuum is off: its transactions would be counted with the service's. `slow_disk` is the extra
     delay of each disk sync in microseconds: in PostgreSQL's processes or, for SQLite, in the service's.
     """
     with slowed(folder, slow_disk) as environment:
-        yield from _fresh(kind, folder, vacuum=vacuum, environment=environment)
+        yield from _fresh(kind, folder, environment, interpreter, vacuum=vacuum)
 
 
-def _fresh(kind: str, folder: Path, *, vacuum: bool, environment: dict[str, str]) -> Iterator[Measured]:
+def _fresh(
+    kind: str, folder: Path, environment: dict[str, str], interpreter: Interpreter, *, vacuum: bool
+) -> Iterator[Measured]:
     if kind == "sqlite":
         path = folder / f"bench-{os.urandom(4).hex()}.db"
-        yield Measured(kind, f"sqlite:///{path}", (), environment)
+        yield Measured(kind, f"sqlite:///{path}", (), environment, interpreter)
         for each in folder.glob(f"{path.name}*"):
             each.unlink()
         return
@@ -81,7 +88,7 @@ def _fresh(kind: str, folder: Path, *, vacuum: bool, environment: dict[str, str]
     with _with(environment), cluster:  # its processes inherit this one's environment
         dsn = cluster.dsn(cluster.create_database())
         postmaster = int((cluster.folder / "data/postmaster.pid").read_text().splitlines()[0])
-        yield Measured(kind, dsn, (psutil.Process(postmaster).pid,))
+        yield Measured(kind, dsn, (psutil.Process(postmaster).pid,), interpreter=interpreter)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from typing import Self
 
 import psutil
 
+from python_build import build
+
 LOOPS = 150
 SYNCS = 200
 PAGE = bytes(4096)
@@ -25,7 +27,7 @@ def described(folder: Path) -> dict[str, str]:
         "processor": _processor(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": build(),
         "fdatasync": f"{sync_us(folder):.0f} us (median of {SYNCS})",
     }
 

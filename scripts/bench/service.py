@@ -16,32 +16,33 @@ from typing import Any
 import httpx
 
 from bench.databases import Measured
+from bench.programs import HERE
 from tidings.clock import SystemClock
 from tidings.core.access import issue_org_token
 from tidings.ids import DEFAULT_ORG
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+SOURCE = HERE.parents[1] / "src"
 SECRET = secrets.token_hex(32)
 
 
 class Service:
     """A running service."""
 
-    def __init__(
-        self, folder: Path, dsn: str, settings: dict[str, str], *, environment: dict[str, str], awaited: bool = True
-    ) -> None:
+    def __init__(self, folder: Path, database: Measured, settings: dict[str, str], *, awaited: bool = True) -> None:
         self.port = _free_port()
         self._environment = _environment(
             {
-                "db_dsn": dsn,
+                "db_dsn": database.dsn,
                 "listen_address": f"127.0.0.1:{self.port}",
                 "jwt_secret": SECRET,
                 "whitelist_subnets": "[127.0.0.0/8]",
                 **settings,
             }
         )
-        self._environment |= environment
+        self._environment |= {"PYTHONPATH": str(SOURCE), **database.environment}
+        self._python = database.interpreter.path
         self._folder = folder
         token = issue_org_token(SECRET, DEFAULT_ORG, SystemClock().now())
         self.token_file = folder / "token"
@@ -82,7 +83,7 @@ class Service:
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with (self._folder / "serve.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tidings", "serve"],
+                [self._python, "-m", "tidings", "serve"],
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -104,7 +105,7 @@ class Service:
 @contextlib.contextmanager
 def running(folder: Path, database: Measured, *, awaited: bool = True, **settings: str) -> Iterator[Service]:
     """Run the service for a block: from its first response or, without `awaited`, from the spawn."""
-    service = Service(folder, database.dsn, settings, environment=database.environment, awaited=awaited)
+    service = Service(folder, database, settings, awaited=awaited)
     try:
         yield service
     except BaseException:
