@@ -140,6 +140,16 @@ async def test_sighup_replaces_the_workers_and_refuses_no_connection(server: Liv
     assert '"message": "listening on' in server.log()
 
 
+async def test_sighup_during_a_replacement_replaces_the_workers_once_more(server: Live) -> None:
+    server.send(signal.SIGHUP)
+    await eventually(lambda: server.log().count("listening on") > WORKERS)
+
+    server.send(signal.SIGHUP)
+
+    await eventually(lambda: server.log().count(f"{WORKERS} workers were replaced") == 2)
+    assert len(workers_of(server)) == WORKERS
+
+
 async def ping(server: Live) -> str:
     """Make a request on a new connection; return the status, or `closed` if its worker stopped before the request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -292,7 +302,10 @@ def test_more_workers_than_the_database_has_connections_for_are_refused(postgres
     )
 
     assert result.code == 2
-    assert "200 workers with 4 connections each need 800, and PostgreSQL allows" in result.err
+    assert (
+        "200 workers with 4 connections each, and one more during a reload, need 804, and PostgreSQL allows"
+        in result.err
+    )
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two", "257", ""])

@@ -122,6 +122,7 @@ class Supervisor:
         self._started = asyncio.Event()
         """Whether all workers have been ready."""
         self._replacing: asyncio.Task[None] | None = None
+        self._reload_requested = False
 
     async def run(self) -> int:
         """Run the workers until SIGTERM or SIGINT; return the exit code of the service."""
@@ -239,14 +240,21 @@ class Supervisor:
         self._stop.set()
 
     def _on_reload(self) -> None:
-        if self._replacing is not None and not self._replacing.done():
-            log.warning("the workers are being replaced already; send SIGHUP again afterwards")
-            return
-        self._replacing = asyncio.create_task(self._replace_all())
+        self._reload_requested = True
+        if self._replacing is None or self._replacing.done():
+            self._replacing = asyncio.create_task(self._replace_as_requested())
+        else:
+            log.info("the workers are being replaced already, and will be replaced once more afterwards")
+
+    async def _replace_as_requested(self) -> None:
+        """Replace the workers, and again if a signal arrived meanwhile: the configuration may have changed since."""
+        await self._started.wait()
+        while self._reload_requested:
+            self._reload_requested = False
+            await self._replace_all()
 
     async def _replace_all(self) -> None:
         """Replace the workers one at a time. An invalid configuration or a failed start keeps the old workers."""
-        await self._started.wait()
         try:
             settings = self._reload()
         except ConfigError as error:

@@ -19,6 +19,7 @@ UNAVAILABLE: Final = b"u"
 STOP: Final = b"s"
 """What the supervisor writes to a worker that is to stop in order."""
 NO_LISTENER: Final = -1
+_NOT_OURS: Final = "--worker is set by `serve --workers` itself; leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Worker:
             index, count, channel, listener = (int(part) for part in argument.split(":"))
             os.fstat(channel)
         except (ValueError, OSError) as error:
-            raise ConfigError("--worker is set by `serve --workers` itself; leave it out") from error
+            raise ConfigError(_NOT_OURS) from error
+        if not 0 <= index < count:
+            raise ConfigError(_NOT_OURS)
         return cls(index, count, channel, listener)
 
     def socket(self) -> socket.socket | None:

@@ -28,13 +28,17 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
 
 
 async def require_connections(db: Database, settings: Settings, worker: Worker | None) -> None:
-    """Require that the database allows the connections of all workers: their pools, and a session for each."""
+    """Require that the database allows the connections of all workers: their pools, and a session for each.
+
+    On SIGHUP a new worker starts before the old one stops, so one more must fit.
+    """
     limit = None if worker is None or worker.index else await connection_limit(db)
     if worker is None or limit is None:
         return
     each = settings.db_pool_max_size + 1
-    if worker.count * each > limit:
+    needed = (worker.count + 1) * each
+    if needed > limit:
         raise ConfigError(
-            f"{worker.count} workers with {each} connections each need {worker.count * each}, and PostgreSQL allows"
-            f" {limit}: lower workers or db_pool_max_size, or raise max_connections"
+            f"{worker.count} workers with {each} connections each, and one more during a reload, need {needed}, and"
+            f" PostgreSQL allows {limit}: lower workers or db_pool_max_size, or raise max_connections"
         )
