@@ -122,6 +122,12 @@ CREATE TABLE endpoint (
 );
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
 CREATE INDEX endpoint_app ON endpoint (app_id, id);
+-- The status of the service: how many endpoints there are, and the few that are unhealthy. A query must repeat the
+-- conditions in the same words.
+CREATE INDEX endpoint_org ON endpoint (org_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX endpoint_unhealthy
+    ON endpoint (org_id, disabled, disabled_at, disabled_reason, unreachable_since, failing_since, id)
+    WHERE deleted_at IS NULL AND (disabled = 1 OR failing_since IS NOT NULL OR unreachable_since IS NOT NULL);
 
 -- What decided whether an endpoint received a message, over time: the explanation of a missing delivery reads the row
 -- that was in force when the message was accepted. Each row copies columns of the endpoint, in the transaction that
@@ -177,6 +183,7 @@ CREATE TABLE throttle (
     -- Since when more deliveries are due than the rate allows; null if they are not.
     limited_since BIGINT
 );
+CREATE INDEX throttle_limited ON throttle (key) WHERE limited_since IS NOT NULL;
 
 -- Notifications to organizations about their endpoints, messages and tasks. Written in the transaction of their cause.
 CREATE TABLE operational_event (
