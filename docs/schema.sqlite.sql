@@ -269,7 +269,11 @@ CREATE TABLE delivery (
     PRIMARY KEY (msg_id, endpoint_id),
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
     CHECK (again = 0 OR lease IS NOT NULL)
-);
+)
+-- Each delivered message leaves a dead row, so the table is vacuumed often. It keeps the emptied pages: the next rows fill
+-- them, and to give them back to the system would lock the table. No free space is kept in a page for updated rows,
+-- because each update moves the row in an index.
+;
 -- The next deliveries of an endpoint; when the next one of any endpoint is due; expired leases; the backlog of a task.
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;

@@ -40,7 +40,8 @@ def scoped_key(caller: Principal, method: str, path: str, query: bytes, key: byt
     """Return the idempotency key in the scope of its caller and request; `path` has no trailing slash."""
     scope = f"{caller.org_id}\n{caller.subject}\n{method}\n{path}?".encode("utf-8", "surrogatepass")
     digest = hashlib.sha256(b"%b%b\n%b" % (scope, query, key)).digest()
-    return binascii.b2a_base64(digest, newline=False).decode("ascii")
+    # Half of the digest: these keys arrive in no order, so each insert changes another page of the index.
+    return binascii.b2a_base64(digest[:16], newline=False)[:22].decode("ascii")
 
 
 class Idempotency:

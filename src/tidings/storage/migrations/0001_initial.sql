@@ -274,7 +274,10 @@ CREATE TABLE delivery (
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
     CHECK (again = 0 OR lease IS NOT NULL)
 )
---postgresql: WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)
+-- Each delivered message leaves a dead row, so the table is vacuumed often. It keeps the emptied pages: the next rows fill
+-- them, and to give them back to the system would lock the table. No free space is kept in a page for updated rows,
+-- because each update moves the row in an index.
+--postgresql: WITH (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off)
 ;
 -- The next deliveries of an endpoint; when the next one of any endpoint is due; expired leases; the backlog of a task.
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
