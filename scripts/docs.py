@@ -16,6 +16,7 @@ from tidings.config import FOREIGN
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Dialect
+from tidings.storage.drivers.server_settings import RECOMMENDED, Bound
 from tidings.storage.drivers.store import known_migrations
 from tidings.table import TABLE
 from tidings.tasks.registry import PUBLIC
@@ -191,6 +192,14 @@ def beyond() -> Iterator[str]:
             yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {kind} |"
 
 
+def server_settings() -> Iterator[str]:
+    yield "| setting of PostgreSQL | recommended | |"
+    yield "|---|---|---|"
+    for each in RECOMMENDED:
+        bound = "" if each.bound is Bound.ON else f"{each.bound} "
+        yield f"| `{each.name}` | {bound}`{each.value}` | {each.reason} |"
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "kinds": kinds,
@@ -202,6 +211,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "totals": totals,
     "contract": contract,
     "beyond": beyond,
+    "server_settings": server_settings,
 }
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 

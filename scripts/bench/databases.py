@@ -15,10 +15,11 @@ from bench.interpreters import OWN, Interpreter
 from bench.programs import slowed
 from postgres import Cluster, find_binaries
 from tidings.storage.drivers.database import Database, Dialect
+from tidings.storage.drivers.server_settings import RECOMMENDED
 from tidings.storage.drivers.store import opened
 
 KINDS = ("sqlite", "postgresql")
-POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
+POSTGRES_SETTINGS = {each.name: each.value for each in RECOMMENDED}
 TABLES = ("message", "attempt", "delivery", "idempotency_record")
 SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 

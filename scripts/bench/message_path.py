@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The message path: the maximum rate, and the latency at half of it."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -226,8 +227,10 @@ def sustained(folder: Path, database: Measured, shape: Shape) -> Figures:
     with Sink(folder, shape.endpoints) as sink, running(folder, database, workers=str(shape.workers)) as service:
         run = Run(database, sink, folder, shape, [posting(service, sink.ports)])
         first = last = run.drive(service, 0)
-        for _ in range(shape.count - 1):
+        for part in range(1, shape.count):
+            _say_part(part, last)
             last = run.drive(service, 0, warm_up=0)
+        _say_part(shape.count, last)
         service.stop()
         run.check()
     cpu = [part["app_ms"] + part["database_ms"] for part in (first, last)]
@@ -239,6 +242,16 @@ def sustained(folder: Path, database: Measured, shape: Shape) -> Figures:
         "wait_times": last["accept99"] / first["accept99"],
         "messages": run.accepted,
     }
+
+
+def _say_part(number: int, part: Figures) -> None:
+    """Print one part on stderr: between the first and the last, the cost rises and falls with maintenance."""
+    cost = f"{part['app_ms']:.4f} + {part['database_ms']:.4f} ms"
+    print(
+        f"... part {number}: {part['complete']:.0f}/s, {cost}, accept p99 {part['accept99']:.0f} ms",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def posting(service: Service, ports: Sequence[int], batch: int = 1) -> str:
