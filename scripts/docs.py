@@ -28,6 +28,8 @@ TOKENS = {
     Access.ANY: "any",
     Access.APP: "organization or application",
     Access.ORG: "organization",
+    Access.ORG_OR_OPERATOR: "organization or operator",
+    Access.OPERATOR: "operator",
 }
 TESTS_ONLY = ("failpoints",)
 TITLES = {Dialect.SQLITE: "SQLite", Dialect.POSTGRESQL: "PostgreSQL"}

@@ -13,6 +13,7 @@ from tidings.clock import ManualClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import issue_org_token
 from tidings.core.idempotency import Idempotency
+from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
@@ -48,20 +49,32 @@ async def _opened(url: str) -> AsyncIterator[Api]:
     clock = ManualClock()
     routing = RoutingCache(db)
     woken: list[str] = []
-    notifier = Notifier(deliveries=woken.extend, routing=routing.drop)
+    keyring = Keyring(db, clock)
+    keyring.hear({}, asked_at=float("inf"), now=clock.now())
+    notifier = Notifier(deliveries=woken.extend, routing=routing.drop, keys=keyring.drop)
     services = Services(db, clock, notifier, Idempotency(db, clock), KINDS)
     acceptor = AcceptBatcher(db, clock, routing)
     estimate = Estimator(db, clock, handlers(clock, notifier), FIRST_RATES).estimate
     context = Context(
         services=services,
         acceptor=acceptor,
-        gatekeeper=Gatekeeper(SECRET, clock),
+        gatekeeper=Gatekeeper(SECRET, clock, keyring=keyring),
         estimate=estimate,
         catching_up=CATCHING_UP,
     )
+    keyring.on_change = context.task_watcher.recheck_access
     async with client_of(context) as client:
         token = issue_org_token(SECRET, ORG, clock.now())
-        yield Api(client=client, db=db, clock=clock, context=context, routing=routing, woken=woken, token=token)
+        yield Api(
+            client=client,
+            db=db,
+            clock=clock,
+            context=context,
+            routing=routing,
+            woken=woken,
+            token=token,
+            keyring=keyring,
+        )
     await context.task_watcher.close()
     await acceptor.close()
     await db.close()

@@ -12,11 +12,15 @@ from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.api.tuning import ApiTuning
 from tidings.clock import ManualClock
+from tidings.core import api_keys
 from tidings.core.accept import AcceptBatcher
+from tidings.core.api_keys import KeyDraft, KeyRights, NewKey
 from tidings.core.idempotency import Idempotency
+from tidings.core.keyring import Keyring
 from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
-from tidings.ids import OrgId
+from tidings.ids import MANAGEMENT_ORG, OrgId
+from tidings.model.api_key import KeyScope
 from tidings.model.attempt import DeliveryEnd, MessageStatus
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import settlement
@@ -41,6 +45,22 @@ class Api:
     routing: RoutingCache
     woken: list[str]
     token: str
+    keyring: Keyring
+
+    async def key(
+        self,
+        scope: KeyScope = KeyScope.ORGANIZATION,
+        *,
+        org: OrgId = ORG,
+        app: str | None = None,
+        read_only: bool = False,
+        lifetime_ms: int | None = None,
+    ) -> NewKey:
+        """Create an API key; its `text` is the token."""
+        owner = MANAGEMENT_ORG if scope is KeyScope.OPERATOR else org
+        rights = KeyRights(scope, app, is_read_only=read_only)
+        draft = KeyDraft(owner, "test", rights, "test", lifetime_ms)
+        return await api_keys.create(self.db, draft, self.clock.now())
 
     def tuned(self, api: ApiTuning | None = None, core: CoreTuning | None = None) -> "Api":
         """Return an API on the same database with other internal limits."""
@@ -51,7 +71,7 @@ class Api:
             self.context,
             services=services,
             acceptor=acceptor,
-            gatekeeper=Gatekeeper(SECRET, self.clock, tuning=tuning),
+            gatekeeper=Gatekeeper(SECRET, self.clock, keyring=self.keyring, tuning=tuning),
             tuning=tuning,
         )
         return replace(self, client=client_of(context), context=context)

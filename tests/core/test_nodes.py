@@ -40,7 +40,7 @@ class Node:
     async def check(self, times: int = 1) -> None:
         for _ in range(times):
             async with self.db.read() as read:
-                found = await nodes.heartbeat(read, since=0, node=self.leases.node)
+                found = await nodes.heartbeat(read, since=0, keys_since=0, node=self.leases.node)
             await self._nodes.check(found.lost, is_known=found.is_known)
 
     async def die(self) -> None:

@@ -63,6 +63,6 @@ async def test_the_heartbeat_query_reports_recent_routing_versions(postgres_dsn:
     await add_endpoint(db, app, "http://127.0.0.1:9/")
 
     async with db.read() as read:
-        assert {app: 2} == (await nodes.heartbeat(read, since=before, node=0)).changed
-        assert {} == (await nodes.heartbeat(read, since=SystemClock().now() + 60_000, node=0)).changed
+        assert {app: 2} == (await nodes.heartbeat(read, since=before, keys_since=before, node=0)).changed
+        assert {} == (await nodes.heartbeat(read, since=SystemClock().now() + 60_000, keys_since=0, node=0)).changed
     await db.close()

@@ -154,12 +154,10 @@ class _Resource:
         context, headers = self._context, dict(scope["headers"])
         params = query.decode(route.query, scope["query_string"])
         path = _require_storable(scope["path_params"])
-        caller = None if route.access is Access.OPEN else context.gatekeeper.principal(headers.get(b"authorization"))
-        if route.access is Access.ORG and caller is not None and caller.app_id is not None:
-            raise forbidden()
+        caller = None if route.access is Access.OPEN else await self._admitted(route, headers)
         if context.limiter is not None and caller is not None:
             context.limiter.admit(caller)
-        if caller is not None and caller.app_id is not None:
+        if caller is not None:
             await sessions.require_live(context.services, caller)
             if not caller.may(route.needs):
                 raise forbidden()
@@ -173,6 +171,13 @@ class _Resource:
             if stored is None:
                 raise
             return stored
+
+    async def _admitted(self, route: AnyRoute, headers: Mapping[bytes, bytes]) -> Principal:
+        """Return the caller; raise `AppError` if it is unknown, or may not use this route."""
+        caller = await self._context.gatekeeper.authenticate(headers.get(b"authorization"))
+        if not route.admits(caller):
+            raise forbidden()
+        return caller
 
     async def _handle(  # noqa: PLR0913, PLR0917 - the results of the checks
         self,
@@ -192,6 +197,8 @@ class _Resource:
         body = b"{}"
         if route.has_body:
             body = await read_body(headers, receive, context.max_body_bytes)
+            if caller is not None and caller.key is not None:  # the body may arrive long after the head
+                await context.gatekeeper.authenticate(headers.get(b"authorization"))
         call = Call(
             context=context_for(params, context),
             query=params,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Bearer tokens: identify the caller from the `Authorization` header.
+"""Bearer tokens and API keys: identify the caller from the `Authorization` header.
 
 A token is verified once and cached with its validity period, so a sender that uses one token costs a dictionary lookup.
-Invalid tokens are not cached: they must not evict valid ones.
+Invalid tokens are not cached: they must not evict valid ones. The keyring caches API keys; one that is not on it needs
+a query, so `principal`, which does not wait, raises `KeyLookup` for it.
 """
 
 import hashlib
@@ -12,12 +13,17 @@ import msgspec
 
 from tidings.api.tuning import ApiTuning
 from tidings.clock import SECOND, Clock
+from tidings.core import sessions
+from tidings.core.keyring import Keyring
+from tidings.core.services import Services
 from tidings.core.signer import Signer
 from tidings.errors import AppError, unauthorized
+from tidings.model import api_key
 from tidings.model.token import Claims, Grant, Principal, grant_of
 
 _HEADER_MAX: Final = 8_192
 _DIGEST_LENGTH: Final = 32
+_KEY_PREFIX: Final = api_key.PREFIX.encode()
 _HINT: Final = (
     "Authentication failed. JWT signing secrets can not be used as tokens, please refer to"
     " https://github.com/svix/svix-webhooks#authentication for more information."
@@ -39,19 +45,55 @@ class _Body(msgspec.Struct):
 _body: Final = msgspec.json.Decoder(_Body)
 
 
+class KeyLookup(Exception):
+    """The caller has a well-formed API key that is not on the keyring: only a query can verify it."""
+
+    def __init__(self, keyring: Keyring, header: bytes, text: str) -> None:
+        super().__init__("an API key has to be looked up")
+        self.keyring = keyring
+        self.header = header
+        self.text = text
+
+
 class Gatekeeper:
-    """Verifies tokens, and caches the grants of valid ones."""
+    """Verifies tokens and API keys, and caches the grants of valid ones."""
 
-    __slots__ = ("_cached_max", "_clock", "_grants", "signer")
+    __slots__ = ("_cached_max", "_clock", "_grants", "_keyring", "signer")
 
-    def __init__(self, secret: str, clock: Clock, algorithm: str = "HS256", tuning: ApiTuning = ApiTuning()) -> None:
+    def __init__(
+        self,
+        secret: str,
+        clock: Clock,
+        algorithm: str = "HS256",
+        *,
+        keyring: Keyring | None = None,
+        tuning: ApiTuning = ApiTuning(),
+    ) -> None:
+        """Without a keyring, API keys are refused."""
         self.signer = Signer(secret, algorithm)
+        self._keyring = keyring
         self._clock = clock
         self._cached_max = tuning.tokens_cached
         self._grants: dict[bytes, Grant] = {}
 
+    async def authenticate(self, header: bytes | None) -> Principal:
+        """Return the caller like `principal`, and look up an API key that is not on the keyring."""
+        try:
+            return self.principal(header)
+        except KeyLookup as lookup:
+            return (await lookup.keyring.look_up(lookup.header, lookup.text)).principal
+
+    async def is_live(self, services: Services, caller: Principal) -> bool:
+        """Return whether the caller's token or key is still valid; True if the database cannot be read."""
+        if self._keyring is not None and not await self._keyring.is_live(caller):
+            return False
+        return await sessions.is_live(services, caller)
+
     def principal(self, header: bytes | None) -> Principal:
-        """Return the caller that a header value identifies; raise `AppError` if the token is invalid."""
+        """Return the caller that a header value identifies; raise `AppError` if the token is invalid.
+
+        Raises `KeyLookup` for an API key that needs a query.
+        """
         grant = None if header is None else self._grants.get(header)
         if grant is None:
             grant = self._verify(header)
@@ -60,9 +102,14 @@ class Gatekeeper:
         return grant.principal
 
     def _verify(self, header: bytes | None) -> Grant:
+        keyring = self._keyring
+        if header is not None and keyring is not None and (known := keyring.cached(header)) is not None:
+            return known
         scheme, _, token = (header or b"").strip().partition(b" ")
         if header is None or scheme.lower() != b"bearer" or len(header) > _HEADER_MAX:
             raise unauthorized()
+        if keyring is not None and token.lstrip().startswith(_KEY_PREFIX):
+            raise KeyLookup(keyring, header, _key_text(token.strip()))
         grant = grant_of(self._claims(token.strip()))
         if grant.holds(self._clock.now()):
             self._cache(header, grant)
@@ -83,6 +130,14 @@ class Gatekeeper:
             )
         except (ValueError, OverflowError, RecursionError) as error:
             raise _unauthorized(error) from error
+
+
+def _key_text(token: bytes) -> str:
+    """Return the text of a key; raise `unauthorized` if its checksum shows that it does not exist."""
+    text = token.decode("latin-1")
+    if not api_key.is_well_formed(text):
+        raise unauthorized("The API key is incomplete or mistyped: its checksum does not match.")
+    return text
 
 
 def _claims_of(body: _Body, digest: str) -> Claims:

@@ -9,6 +9,7 @@ complete, so the body of a refused request is not stored. `api.connection` handl
 
 import asyncio
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -45,9 +46,12 @@ class HotProtocol(ServerConnection):
         if ref is None:
             super().on_headers_complete()
             return
+        request = self.intake.check_head(ref, self._path, self._query, self._fields)
+        if request is None:  # the caller's API key has to be looked up
+            super().on_headers_complete()
+            return
         self._in_head = False
         self._parts = []
-        request = self.intake.check_head(ref, self._path, self._query, self._fields)
         if isinstance(request, HotRequest):
             self._request = request
         else:
@@ -65,21 +69,23 @@ class HotProtocol(ServerConnection):
             self._is_refused = False
             return
         self._is_receiving = False
-        if self._deadline is not None:
+        is_late = self._deadline is not None
+        if is_late:
             self._stop_deadline()
         request, self._request = self._request, None
         self._keeps_alive = self.parser.should_keep_alive()
         self._is_answering = True
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
-        if not self.intake.try_begin(request, body, self._write_response):
-            waiting = self.loop.create_task(self._respond_later(request, body))
+        headers = self._fields if is_late and not self.intake.is_current(self._fields) else None
+        if headers is not None or not self.intake.try_begin(request, body, self._write_response):
+            waiting = self.loop.create_task(self._respond_later(request, body, headers))
             self.tasks.add(waiting)
             waiting.add_done_callback(self.tasks.discard)
 
-    async def _respond_later(self, request: HotRequest, body: bytes) -> None:
-        """Respond to a request that cannot join a batch immediately."""
-        self._write_response(await self.intake.respond(request, body))
+    async def _respond_later(self, request: HotRequest, body: bytes, headers: Mapping[bytes, bytes] | None) -> None:
+        """Respond to a request that cannot join a batch immediately; with `headers`, check its caller again."""
+        self._write_response(await self.intake.respond(request, body, headers))
 
     def shutdown(self) -> None:
         if self._is_answering:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from tidings.api import query
+from tidings.api.auth import KeyLookup
 from tidings.api.context import Context
 from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, error_response, read_body, respond
 from tidings.api.location import below_mount, has_encoded_slash
@@ -23,10 +24,11 @@ from tidings.clock import rfc3339
 from tidings.core import apps, repeats
 from tidings.core.idempotency import Response, scoped_key
 from tidings.core.services import AcceptResult, HotRequest
-from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid
+from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid, unauthorized
 from tidings.ids import timestamp_of
 from tidings.model import text
 from tidings.model.message import AcceptedMessage
+from tidings.model.token import Principal
 
 _PREFIX: Final = "/api/v1/app/"
 _SUFFIX: Final = "msg"
@@ -61,10 +63,11 @@ class Intake:
             await self._rest(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request = self.check_head(ref, scope["path"], scope["query_string"], headers)
+        request = await self._checked_head(ref, scope, headers)
         if isinstance(request, HotRequest):
             try:
-                response = await self.respond(request, await read_body(headers, receive, self._context.max_body_bytes))
+                body = await read_body(headers, receive, self._context.max_body_bytes)
+                response = await self.respond(request, body, headers)
             except ClientGone:
                 return
             except AppError as error:
@@ -74,13 +77,43 @@ class Intake:
         await respond(scope, send, response, (_ORIGIN,) if b"origin" in headers else ())
 
     def check_head(
-        self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
-    ) -> HotRequest | Response:
-        """Check the head of a request before its body is read; return the request, or the error response."""
+        self,
+        ref: str,
+        path: str,
+        query_string: bytes,
+        headers: Mapping[bytes, bytes],
+        caller: Principal | None = None,
+    ) -> HotRequest | Response | None:
+        """Check the head of a request before its body is read; return the request, or the error response.
+
+        None means that the caller's API key has to be looked up first: then call this again with the caller.
+        """
         try:
-            return self._parse_head(ref, path, query_string, headers)
+            return self._parse_head(ref, path, query_string, headers, caller)
+        except KeyLookup:
+            return None
         except Exception as error:  # noqa: BLE001 - every request gets a response
             return error_response(error, _OPERATION)
+
+    async def _checked_head(self, ref: str, scope: AsgiScope, headers: Mapping[bytes, bytes]) -> HotRequest | Response:
+        """Check the head like `check_head`, and look up the caller's API key if that is needed."""
+        parts = ref, scope["path"], scope["query_string"], headers
+        request = self.check_head(*parts)
+        if request is not None:
+            return request
+        try:
+            caller = await self._context.gatekeeper.authenticate(headers.get(b"authorization"))
+        except Exception as error:  # noqa: BLE001 - every request gets a response
+            return error_response(error, _OPERATION)
+        return self.check_head(*parts, caller) or error_response(unauthorized(), _OPERATION)
+
+    def is_current(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Return whether the caller is still known to be valid, after a body that took long to arrive."""
+        try:
+            self._context.gatekeeper.principal(headers.get(b"authorization"))
+        except (AppError, KeyLookup):
+            return False
+        return True
 
     def try_begin(self, request: HotRequest, body: bytes, respond_with: Callable[[Response], None]) -> bool:
         """Begin to accept a message without waiting; return False if that is not possible.
@@ -105,9 +138,14 @@ class Intake:
             respond_with(error_response(error, _OPERATION))
             return True
 
-    async def respond(self, request: HotRequest, body: bytes) -> Response:
-        """Accept a message, and return the response, also for an error; never raises."""
+    async def respond(self, request: HotRequest, body: bytes, headers: Mapping[bytes, bytes] | None = None) -> Response:
+        """Accept a message, and return the response, also for an error; never raises.
+
+        With `headers`, the caller is checked again: its API key may have been revoked while the body arrived.
+        """
         try:
+            if headers is not None:
+                await self._context.gatekeeper.authenticate(headers.get(b"authorization"))
             message = decode(self._decoder, body)
             accepted = await self._accept(request, message)
         except Exception as error:  # noqa: BLE001 - every request gets a response
@@ -125,10 +163,13 @@ class Intake:
                 return _accept_response(outcome, with_content=request.with_content)
         return error_response(error, _OPERATION)
 
-    def _parse_head(self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes]) -> HotRequest:
+    def _parse_head(
+        self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes], caller: Principal | None
+    ) -> HotRequest:
         with_content = query.decode(ContentQuery, query_string).with_content if query_string else True
-        caller = self._context.gatekeeper.principal(headers.get(b"authorization"))
-        if caller.app_id is not None:
+        if caller is None:
+            caller = self._context.gatekeeper.principal(headers.get(b"authorization"))
+        if not caller.creates_messages:
             raise forbidden()
         if not text.NAME.fullmatch(ref):
             raise invalid(Fault(("path", "app_id_or_uid", "__all__"), text.name_error(ref) or ""))

@@ -139,6 +139,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         method="POST",
         path="/app/{app_id}/msg/precheck/active",
         operation="v1.message.precheck",
+        is_read=True,
         tag=TAG,
         summary="Check whether an endpoint would receive a message",
         access=Access.ORG,

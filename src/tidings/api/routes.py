@@ -37,9 +37,11 @@ class Access(Enum):
     """The callers that may use a route."""
 
     OPEN = "anybody"
-    ANY = "any token; the handler shows each caller its own"
-    APP = "the organisation, or the application in the path"
-    ORG = "the organisation"
+    ANY = "any token or key but those of operators; the handler shows each caller its own"
+    APP = "the organization, or the application in the path"
+    ORG = "the organization"
+    ORG_OR_OPERATOR = "the organization or an operator; the handler shows each its own"
+    OPERATOR = "an operator of the installation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,23 @@ class Route(Generic[QueryT, BodyT]):
     varies: tuple[str, object] | None = None
     """Another response with success: the callers that get it, and the type of its body, or None without a body."""
     is_deprecated: bool = False
+    is_read: bool = False
+    """Whether the operation changes nothing although its method is not GET, so that a read-only key may use it."""
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:
         """Create the decoder once."""
         object.__setattr__(self, "decoder", msgspec.json.Decoder(self.body))
+
+    def admits(self, caller: Principal) -> bool:
+        """Return whether callers of this kind may use the route; a read-only one may not use routes that write."""
+        if caller.is_read_only and self.method != "GET" and not self.is_read:
+            return False
+        if caller.is_operator:
+            return self.access in (Access.OPERATOR, Access.ORG_OR_OPERATOR)
+        if self.access in (Access.ORG, Access.ORG_OR_OPERATOR):
+            return caller.app_id is None
+        return self.access is not Access.OPERATOR
 
     @property
     def has_body(self) -> bool:

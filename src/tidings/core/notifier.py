@@ -23,6 +23,10 @@ def _no_routing_cache(_app_id: str) -> None:
     """Do nothing: this process caches no routing."""
 
 
+def _no_keyring(_key_id: str) -> None:
+    """Do nothing: this process does not serve the API."""
+
+
 @dataclass(slots=True)
 class Notifier:
     """The callbacks that notify components; the server sets them when it starts."""
@@ -35,6 +39,8 @@ class Notifier:
     """A background task became ready."""
     routing: Callable[[str], None] = _no_routing_cache
     """An application (by id) or one of its endpoints changed."""
+    keys: Callable[[str], None] = _no_keyring
+    """An API key (by id) changed."""
 
 
 def notify_after_commit(tx: Write, callback: Callable[[], None]) -> None:

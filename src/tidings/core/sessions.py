@@ -73,7 +73,10 @@ async def require_live(services: Services, principal: Principal) -> None:
 
 
 async def is_live(services: Services, principal: Principal) -> bool:
-    """Return whether a token is neither expired nor revoked; True if the database cannot be read."""
+    """Return whether a token is neither expired nor revoked; True if the database cannot be read.
+
+    An API key is checked by the keyring.
+    """
     if services.clock.now() > principal.until:
         return False
     try:

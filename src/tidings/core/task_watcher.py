@@ -25,7 +25,17 @@ from tidings.storage.tables import tasks
 class TaskView:
     """The latest known state of a task. It is over when the task ended, was deleted, or has no watchers left."""
 
-    __slots__ = ("_changed", "events", "is_closed", "is_loaded", "poll_requested", "task", "version", "watchers")
+    __slots__ = (
+        "_changed",
+        "access_checks",
+        "events",
+        "is_closed",
+        "is_loaded",
+        "poll_requested",
+        "task",
+        "version",
+        "watchers",
+    )
 
     def __init__(self) -> None:
         self.task: Task | None = None
@@ -34,6 +44,8 @@ class TaskView:
         self.is_closed = False
         self.version = 0
         self.watchers = 0
+        self.access_checks = 0
+        """How many times all readers were asked to check their access."""
         self.poll_requested = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -119,6 +131,12 @@ class TaskWatcher:
         if self._streams[_key(principal)] >= most:
             raise too_many(f"This token already has {most} open streams; close one first.")
 
+    def recheck_access(self) -> None:
+        """Make all streams check their access: an API key was changed."""
+        for view in self._views.values():
+            view.access_checks += 1
+            view.wake()
+
     async def wait(self, task_id: str, seconds: float) -> None:
         """Wait until a task ends, the time is up, or this process stops."""
         with self.view(task_id) as view, contextlib.suppress(TimeoutError):
@@ -178,4 +196,6 @@ class TaskWatcher:
 
 
 def _key(principal: Principal) -> tuple[str, str]:
+    if principal.key is not None:
+        return principal.subject, principal.key.id
     return principal.subject, "" if principal.token is None else principal.token.digest

@@ -42,3 +42,11 @@ class CoreTuning:
     """The interval between two queries for a watched task."""
     streams_per_token: int = 32
     """The most concurrent streams of one token: each holds a connection."""
+    keys_cached: int = 10_000
+    """The API keys that a process remembers."""
+    keys_per_organization: int = 1_000
+    """The most API keys of one organization."""
+    key_trusted_seconds: float = 2.0
+    """How long a key counts as valid after the last news from the database."""
+    key_use_seconds: float = 60.0
+    """The interval between two writes of the last uses of keys."""

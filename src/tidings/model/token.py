@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The authorization of a token: an organization, or one of its applications."""
+"""The authorization of a caller: an operator, an organization, or one of its applications."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -34,6 +34,7 @@ class AppPortalCapability(Enum):
 
 Capability = AppPortalCapability
 ALL: Final = frozenset(Capability)
+VIEW_ONLY: Final = frozenset((Capability.VIEW_BASE,))
 _BY_NAME: Final = {each.value: each for each in Capability}
 _INCLUDES: Final = {
     Capability.MANAGE_ENDPOINT_SECRET: frozenset((Capability.VIEW_ENDPOINT_SECRET,)),
@@ -71,8 +72,16 @@ class TokenName:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyName:
+    """An API key, and the version of it that was read."""
+
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller: an application, or the organization if `app_id` is None."""
+    """The caller: an operator, an application, or the organization if `app_id` is None."""
 
     org_id: OrgId
     app_id: AppId | None = None
@@ -82,15 +91,30 @@ class Principal:
     """The token of an application, None for the organization."""
     until: int = field(default=FOREVER, compare=False)
     """When the token expires, in milliseconds, including the leeway."""
+    key: KeyName | None = None
+    """The API key that the caller used, None for a token."""
+    is_operator: bool = False
+    """Whether the caller operates the installation; it then has no access to the data of an organization."""
+    is_read_only: bool = False
+    """Whether the caller may only read."""
+    creates_messages: bool = field(init=False)
+    """Whether the caller may create messages; computed once, because the message path reads it."""
+
+    def __post_init__(self) -> None:
+        """Compute what the message path reads."""
+        may_create = self.app_id is None and not self.is_operator and not self.is_read_only
+        object.__setattr__(self, "creates_messages", may_create)
 
     @property
     def subject(self) -> str:
-        """The id of the application, or of the organization if there is none."""
+        """The id of the application, of an operator's key, or of the organization."""
+        if self.is_operator and self.key is not None:
+            return self.key.id
         return self.app_id or self.org_id
 
     def may(self, needed: Capability | None) -> bool:
         """Return whether the caller has a capability."""
-        return self.app_id is None or needed is None or needed in self.capabilities
+        return needed is None or needed in self.capabilities
 
     def may_see(self, feature_flags: tuple[str, ...] | None) -> bool:
         """Return whether the caller may see a resource with feature flags: the organization may, and holders of one."""

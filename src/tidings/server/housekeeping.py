@@ -5,11 +5,13 @@ import asyncio
 from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
-from tidings.core import health, operational, retention, sessions
+from tidings.core import api_keys, health, operational, retention, sessions
+from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.signing import encrypt_stored_secrets
+from tidings.core.tuning import CoreTuning
 from tidings.model.encryption import Encryption
-from tidings.observe import count, counters, failure, log
+from tidings.observe import RepeatedWork, count, counters, failure, log
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import idempotency
@@ -46,6 +48,18 @@ class Housekeeping:
                 await self.run_once()
             await self._expire_payloads()
 
+    async def record_key_uses(self, keyring: Keyring) -> None:
+        """Record once a minute when API keys were last used, and at the end."""
+        work = RepeatedWork("recording the uses of API keys")
+        while True:
+            try:
+                await asyncio.sleep(CoreTuning().key_use_seconds)
+                await keyring.record_uses()
+            except Exception as error:  # noqa: BLE001 - the next run is in a minute
+                work.failed(error)
+            else:
+                work.passed()
+
     async def _expire_payloads(self) -> None:
         """Delete expired payloads. They expire with time, so this runs without activity, too."""
         try:
@@ -60,6 +74,7 @@ class Housekeeping:
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.prune_revocations(self._db, self._clock.now())
+            await api_keys.prune(self._db, self._clock.now())
             await janitor.start_if_due(self._db, self._clock, self._notifier, KINDS)
             expired = _EXPIRE_CHUNK
             while expired == _EXPIRE_CHUNK:

@@ -26,6 +26,7 @@ from tidings.core.clock_watch import ClockWatch
 from tidings.core.delivery_sink import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
 from tidings.core.idempotency import Idempotency
+from tidings.core.keyring import Keyring
 from tidings.core.nodes import Nodes
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
@@ -75,6 +76,7 @@ class Node:
         self._notifier = Notifier()
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
+        self._keyring = Keyring(db, self._clock)
         self._housekeeping = Housekeeping(db, self._clock, self._notifier, self._encryption)
         self._node = new_node()
         self._heartbeat_work = RepeatedWork("the heartbeat query")
@@ -100,6 +102,9 @@ class Node:
     def _wire(self) -> None:
         """Connect the wake-ups of use cases to the parts that do the work."""
         self._notifier.routing = self._routing.drop
+        self._notifier.keys = self._keyring.drop
+        if self._task_watcher is not None:
+            self._keyring.on_change = self._task_watcher.recheck_access
         if self._delivery is not None:
             self._notifier.deliveries = self._delivery.wake_replays
             self._notifier.endpoints = self._delivery.refresh
@@ -137,7 +142,7 @@ class Node:
         context = Context(
             services=services,
             acceptor=self._acceptor,
-            gatekeeper=Gatekeeper(secret, self._clock, settings.jwt_algorithm),
+            gatekeeper=Gatekeeper(secret, self._clock, settings.jwt_algorithm, keyring=self._keyring),
             portal_url=(settings.app_portal_url or "").rstrip("/") or None,
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
@@ -164,6 +169,7 @@ class Node:
         await self._runner.start()
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
         self._chores.append(asyncio.create_task(self._housekeeping.run_hourly()))
+        self._chores.append(asyncio.create_task(self._housekeeping.record_key_uses(self._keyring)))
         self._chores.append(asyncio.create_task(self._housekeeping.encrypt_older_secrets()))
         self._chores.append(
             asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_for_due_work).run())
@@ -199,6 +205,7 @@ class Node:
         await within(budget.free(), accepting=self._acceptor.close())
         if self._delivery is not None:
             ending["delivery"] = self._delivery.stop(grace=budget.free())
+        ending["key uses"] = self._keyring.record_uses()
         await within(budget.left(), **ending, chores=asyncio.gather(*self._chores, return_exceptions=True))
         if self._nodes is not None:
             await within(budget.left(), leaving=self._nodes.leave())
@@ -223,8 +230,14 @@ class Node:
         try:
             async with self._db.read() as read:
                 requested_at = self._clock.monotonic()
-                found = await nodes.heartbeat(read, since=self._clock.now() - _LATELY_MS, node=self._node)
+                found = await nodes.heartbeat(
+                    read,
+                    since=self._clock.now() - _LATELY_MS,
+                    keys_since=self._keyring.heard_since,
+                    node=self._node,
+                )
                 self._shared.adjust(found.now, took=int((self._clock.monotonic() - requested_at) * SECOND))
+            self._keyring.hear(found.keys, asked_at=requested_at, now=found.now)
             self._apply(found)
             if self._nodes is not None:
                 await self._nodes.check(found.lost, is_known=found.is_known)

@@ -27,6 +27,7 @@
 --     endpoint_history    what decided which messages an endpoint received. The newest 50 rows of an endpoint are kept.
 --     event_type          the catalog of event types of an organization. Deleted by the API.
 --     token_end           revoked application tokens. Deleted after 400 days.
+--     api_key             API keys. Deleted 90 days after their end.
 --
 --   written by the service, at most a few times a second
 --     throttle            a rate limit in use. Deleted after a day without deliveries.
@@ -171,6 +172,38 @@ CREATE TABLE token_end (
     ends_at BIGINT NOT NULL,
     PRIMARY KEY (app_id, whose, issued_before)
 );
+
+-- API keys. The key itself is shown once and stored nowhere.
+CREATE TABLE api_key (
+    id {text} PRIMARY KEY,
+    -- The SHA-256 of the key, in hexadecimal.
+    hash {text} NOT NULL,
+    -- The organization; for the keys of operators that of the installation, `org_00000000000SvixManagement00`.
+    org_id {text} NOT NULL,
+    -- The application, if the scope is one.
+    app_id {text},
+    -- `operator`, `organization` or `application`.
+    scope {text} NOT NULL,
+    read_only SMALLINT NOT NULL,
+    name {text} NOT NULL,
+    -- The last characters of the key.
+    hint {text} NOT NULL,
+    -- The id of the key, the application or the organization that created it, or `cli`.
+    created_by {text} NOT NULL,
+    created_at BIGINT NOT NULL,
+    -- The key is invalid from then on: its expiry, or its revocation if that is earlier.
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    -- Each node writes the last use of a key at most once a minute.
+    last_used_at BIGINT,
+    -- Incremented by each change, and when that was: other nodes look for recent ones once a second.
+    version BIGINT NOT NULL DEFAULT 1,
+    changed_at BIGINT
+);
+CREATE UNIQUE INDEX api_key_hash ON api_key (hash);
+CREATE INDEX api_key_org ON api_key (org_id, id);
+CREATE INDEX api_key_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX api_key_changed ON api_key (changed_at) WHERE changed_at IS NOT NULL;
 
 -- A rate limit in use; the key is the id of an endpoint or an application.
 CREATE TABLE throttle (

@@ -39,6 +39,7 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
+  (SELECT json_object_agg(id, version) FROM api_key WHERE changed_at >= :keys_since) AS keys,
   (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
     SELECT 1 FROM pg_locks
     WHERE locktype = 'advisory' AND classid = {_LOCK_CLASS} AND objid = CAST(node.id AS oid) AND objsubid = 2
@@ -62,20 +63,26 @@ class HeartbeatResult:
     """When the next task is ready or the next task lease expires; None if there is neither."""
     changed: dict[str, int]
     """The applications whose routing changed lately, with their current routing versions."""
+    keys: dict[str, int]
+    """The API keys that changed lately, with their current versions."""
     lost: dict[int, str]
     """The nodes that do not hold their liveness lock, with their worker names."""
     is_known: bool
     """Whether the table `node` has a row for this node."""
 
 
-async def heartbeat(read: Read, *, since: int, node: int) -> HeartbeatResult:
-    """Run the heartbeat query of `node`. It reports routing changes at or after `since`."""
-    row = await read.one(_HEARTBEAT, since=since, node=node)
+async def heartbeat(read: Read, *, since: int, keys_since: int, node: int) -> HeartbeatResult:
+    """Run the heartbeat query of `node`.
+
+    It reports routing changes at or after `since`, and changes of API keys at or after `keys_since`.
+    """
+    row = await read.one(_HEARTBEAT, since=since, keys_since=keys_since, node=node)
     return HeartbeatResult(
         now=row["now"],
         deliveries_at=_first(row["due"], row["lease_expiry"]),
         tasks_at=_first(row["ready"], row["task_lease_expiry"]),
         changed=json.loads(row["changed"] or "{}"),
+        keys=json.loads(row["keys"] or "{}"),
         lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
         is_known=row["is_known"],
     )

@@ -10,10 +10,11 @@ from tidings.api import samples
 from tidings.api.query import ITERATOR, Direction, PageLimit, ParameterType, Query, integer, one_of
 from tidings.api.routes import Access, AnyRoute, Call, EventStream, Nothing, Route
 from tidings.api.wire import ListResponse, Out, Timestamp, format_timestamp, json_response, listing
-from tidings.core import outcomes, sessions, task_items, tasks
+from tidings.clock import SECOND
+from tidings.core import outcomes, task_items, tasks
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.errors import not_found
+from tidings.errors import not_found, unauthorized
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.stored import json_object
 from tidings.model.task import Task
@@ -127,6 +128,8 @@ async def wait(call: Call[TaskWaitQuery, Nothing]) -> Response:
     task_id = _task_id(call)
     task = await tasks.get(call.context.services, call.principal, task_id)
     await call.context.task_watcher.wait(task.id, call.query.timeout)
+    if not await call.context.gatekeeper.is_live(call.context.services, call.principal):
+        raise unauthorized()
     return await _respond(call, await tasks.get(call.context.services, call.principal, task_id))
 
 
@@ -147,7 +150,8 @@ async def follow(call: Call[Query, Nothing]) -> Response:
         task,
         last,
         has_more=has_more,
-        may_read=partial(sessions.is_live, services, caller),
+        may_read=partial(call.context.gatekeeper.is_live, services, caller),
+        valid_for=lambda: (caller.until + 1 - services.clock.now()) / SECOND,
         tuning=call.context.tuning,
     )
 

@@ -45,6 +45,7 @@ class TaskProgressOut(Out, kw_only=True):
 
 
 MayRead = Callable[[], Awaitable[bool]]
+ValidFor = Callable[[], float]
 
 
 def stream_task(  # noqa: PLR0913
@@ -55,12 +56,13 @@ def stream_task(  # noqa: PLR0913
     *,
     has_more: bool,
     may_read: MayRead,
+    valid_for: ValidFor,
     tuning: ApiTuning = ApiTuning(),
 ) -> Response:
     """Respond with the events of a task after a given one.
 
     `has_more` says whether there are later events. `may_read` checks every 15 seconds whether the reader still has
-    access.
+    access, and at once after a change of an API key. `valid_for` is for how many seconds its token or key is valid.
     """
     if task.state in ENDED and not has_more:
         return _NO_MORE
@@ -68,7 +70,7 @@ def stream_task(  # noqa: PLR0913
     stack = ExitStack()
     view = stack.enter_context(task_watcher.view(task.id))
     stack.enter_context(task_watcher.stream(caller))
-    following = _Following(view, last, may_read, tuning)
+    following = _Following(view, last, may_read, valid_for, tuning)
 
     def hang_up() -> None:
         following.stop()
@@ -80,11 +82,24 @@ def stream_task(  # noqa: PLR0913
 class _Following:
     """One reader's position in the events of a task."""
 
-    __slots__ = ("_checked_at", "_due", "_may_read", "_sent", "_seq", "_stopped", "_tuning", "_view")
+    __slots__ = (
+        "_checked_at",
+        "_checks",
+        "_due",
+        "_may_read",
+        "_sent",
+        "_seq",
+        "_stopped",
+        "_tuning",
+        "_valid_for",
+        "_view",
+    )
 
-    def __init__(self, view: TaskView, last: int, may_read: MayRead, tuning: ApiTuning) -> None:
+    def __init__(self, view: TaskView, last: int, may_read: MayRead, valid_for: ValidFor, tuning: ApiTuning) -> None:
         self._view = view
         self._may_read = may_read
+        self._valid_for = valid_for
+        self._checks = view.access_checks
         self._tuning = tuning
         self._checked_at = asyncio.get_running_loop().time()
         self._seq = last
@@ -114,9 +129,10 @@ class _Following:
 
     async def _check_access(self) -> bool:
         now = asyncio.get_running_loop().time()
-        if now < self._checked_at + self._tuning.keepalive_seconds:
+        is_requested = self._checks != self._view.access_checks or self._valid_for() <= 0
+        if not is_requested and now < self._checked_at + self._tuning.keepalive_seconds:
             return True
-        self._checked_at = now
+        self._checked_at, self._checks = now, self._view.access_checks
         return await self._may_read()
 
     def _new_parts(self, *, hurry: bool) -> list[bytes]:
@@ -140,9 +156,10 @@ class _Following:
         return self._progress() not in (None, self._sent)
 
     def _pause(self) -> float:
+        longest = min(self._tuning.keepalive_seconds, max(0.001, self._valid_for()))
         if not self._is_pending():
-            return self._tuning.keepalive_seconds
-        return max(0.001, self._due - asyncio.get_running_loop().time())
+            return longest
+        return min(longest, max(0.001, self._due - asyncio.get_running_loop().time()))
 
 
 def _state(event: TaskEvent) -> bytes:

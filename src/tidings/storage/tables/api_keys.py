@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""API keys: add, find, list and change them, and record their last uses."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from tidings.ids import OrgId
+from tidings.model.api_key import ApiKey, KeyScope
+from tidings.model.page import PageWindow
+from tidings.storage.drivers.database import Read, Row, Write, from_row, named, to_values
+from tidings.storage.tables.key_ranges import bounds_of, end_of
+
+_COLUMNS: Final = (
+    "id, org_id, app_id, scope, read_only, name, hint, created_by, created_at, expires_at, revoked_at, last_used_at,"
+    " version"
+)
+_FROM: Final = f"SELECT {_COLUMNS} FROM api_key"
+_BY_HASH: Final = f"{_FROM} WHERE hash = :hash"
+_BY_ID: Final = f"{_FROM} WHERE id = :id"
+_PAGE: Final = f"{_FROM} WHERE org_id = :org"
+_EVERY: Final = f"{_FROM} WHERE 1 = 1"
+_ADD: Final = f"INSERT INTO api_key (hash, {_COLUMNS}) VALUES (:hash, {named(_COLUMNS)})"
+_COUNT: Final = "SELECT count(*) AS n FROM api_key WHERE org_id = :org"
+_DROP_ENDED: Final = """
+DELETE FROM api_key WHERE id IN (
+  SELECT id FROM api_key WHERE org_id = :org AND expires_at <= :now ORDER BY expires_at LIMIT 1
+)
+"""
+_RENAME: Final = "UPDATE api_key SET name = :name WHERE id = :id"
+_RESCOPE: Final = """
+UPDATE api_key SET scope = :scope, app_id = :app, read_only = :read_only, version = version + 1, changed_at = :now
+WHERE id = :id
+"""
+# A revoked key never becomes valid again, and a later revocation does not postpone an earlier one.
+_REVOKE: Final = """
+UPDATE api_key SET expires_at = CAST(:ends_at AS BIGINT), revoked_at = :now, version = version + 1, changed_at = :now
+WHERE id = :id AND (expires_at IS NULL OR expires_at > CAST(:ends_at AS BIGINT))
+"""
+_NOTE_USES: Final = """
+UPDATE api_key SET last_used_at = given.used_at FROM given(id text, used_at bigint)
+WHERE api_key.id = given.id AND (last_used_at IS NULL OR last_used_at < given.used_at)
+"""
+_PRUNE: Final = """
+DELETE FROM api_key WHERE id IN (
+  SELECT id FROM api_key WHERE expires_at < :before ORDER BY expires_at LIMIT CAST(:limit AS BIGINT)
+)
+"""
+
+
+async def add(tx: Write, key: ApiKey, digest: str) -> None:
+    """Add a key; `digest` is the hash of its text."""
+    values = to_values(key, scope=key.scope.value, read_only=int(key.is_read_only), hash=digest)
+    del values["is_read_only"]
+    await tx.run(_ADD, **values)
+
+
+async def find(read: Read, digest: str) -> ApiKey | None:
+    """Return the key whose text has this hash, also an ended one, or None."""
+    return _key(await read.row(_BY_HASH, hash=digest))
+
+
+async def get(read: Read, key_id: str) -> ApiKey | None:
+    """Return a key by its id, also an ended one, or None."""
+    return _key(await read.row(_BY_ID, id=key_id))
+
+
+async def page(read: Read, org_id: OrgId | None, window: PageWindow) -> list[ApiKey]:
+    """Return a page of the keys of an organization, or of all, ordered by id, with the ended ones."""
+    where, values = (_EVERY, bounds_of(window)) if org_id is None else (_PAGE, {"org": org_id, **bounds_of(window)})
+    return [found for row in await read.rows(where + end_of(window, "id"), **values) if (found := _key(row))]
+
+
+async def count(read: Read, org_id: OrgId) -> int:
+    """Return the number of keys of an organization, with the ended ones."""
+    return int((await read.one(_COUNT, org=org_id))["n"])
+
+
+async def delete_ended(tx: Write, org_id: OrgId, now: int) -> bool:
+    """Delete the key of an organization that ended first; return whether there was one."""
+    return await tx.run(_DROP_ENDED, org=org_id, now=now) == 1
+
+
+async def rename(tx: Write, key_id: str, name: str) -> None:
+    """Change the name of a key."""
+    await tx.run(_RENAME, id=key_id, name=name)
+
+
+async def rescope(tx: Write, key: ApiKey, now: int) -> None:
+    """Change the scope, the application and the read-only flag of a key to those of `key`."""
+    await tx.run(_RESCOPE, id=key.id, scope=key.scope.value, app=key.app_id, read_only=int(key.is_read_only), now=now)
+
+
+async def revoke(tx: Write, key_id: str, *, now: int, ends_at: int) -> None:
+    """End a key at a timestamp, unless it ends earlier."""
+    await tx.run(_REVOKE, id=key_id, now=now, ends_at=ends_at)
+
+
+async def note_uses(tx: Write, uses: Iterable[tuple[str, int]]) -> None:
+    """Record the last uses of keys, by id; nodes may do so at the same time, so the rows are locked in order."""
+    await tx.bulk(_NOTE_USES, sorted(uses))
+
+
+async def prune(tx: Write, *, before: int, limit: int) -> int:
+    """Delete keys that ended before a timestamp, up to a limit; return how many."""
+    return await tx.run(_PRUNE, before=before, limit=limit)
+
+
+def _key(row: Row | None) -> ApiKey | None:
+    if row is None:
+        return None
+    return from_row(ApiKey, row, scope=KeyScope(row["scope"]), is_read_only=bool(row["read_only"]))
