@@ -74,6 +74,16 @@ async def test_health_reports_an_unavailable_database(lite: Api) -> None:
     assert 204 == (await lite.client.get("/api/v1/health/ping")).status_code
 
 
+async def test_readiness_follows_the_database_and_liveness_does_not(lite: Api) -> None:
+    failing = lite.over(Failing(lite.db, Unavailable("gone"))).client
+    sound = lite.client
+
+    unready = await failing.get("/api/v1/health/ready")
+    assert (503, "unavailable") == (unready.status_code, unready.json()["code"])
+    assert 204 == (await failing.get("/api/v1/health/live")).status_code
+    assert [204, 204] == [(await sound.get(f"/api/v1/health/{each}")).status_code for each in ("live", "ready")]
+
+
 async def test_a_health_check_has_a_time_limit(lite: Api) -> None:
     lite = lite.tuned(ApiTuning(health_seconds=0.01)).over(Hanging(lite.db))
 
@@ -187,7 +197,7 @@ async def test_internal_errors_are_reported_as_json(
     assert "boom" not in response.text
 
 
-OPEN = {"v1.health.get", "v1.health.ping", "v1.export.get"}
+OPEN = {"v1.health.get", "v1.health.live", "v1.health.ping", "v1.health.ready", "v1.export.get"}
 """Routes without authentication: they reveal nothing, or their link is signed."""
 
 

@@ -10,6 +10,7 @@ from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Out, json_response
 from tidings.core.idempotency import Response
+from tidings.errors import unavailable
 
 TAG: Final = "Health"
 
@@ -44,15 +45,26 @@ async def get(call: Call[Query, Nothing]) -> Response:
 
     The official SDKs get 204, because some of them reject a success with a body.
     """
-    try:
-        async with asyncio.timeout(call.context.tuning.health_seconds):
-            is_healthy = await call.context.services.is_healthy()
-    except TimeoutError:
-        is_healthy = False
+    is_healthy = await _is_healthy(call)
     if is_healthy and sdk.expects_empty_body(call.agent):
         return Response(204)
     part = HealthPart(status=HealthStatus.OK if is_healthy else HealthStatus.ERROR)
     return json_response(200 if is_healthy else 500, HealthOut(database=part, queue=part, cache=part))
+
+
+async def ready(call: Call[Query, Nothing]) -> Response:
+    """Respond with 204 if this process can store messages, with 503 otherwise: for load balancers and orchestrators."""
+    if not await _is_healthy(call):
+        raise unavailable("The database does not accept writes.")
+    return Response(204)
+
+
+async def _is_healthy(call: Call[Query, Nothing]) -> bool:
+    try:
+        async with asyncio.timeout(call.context.tuning.health_seconds):
+            return await call.context.services.is_healthy()
+    except TimeoutError:
+        return False
 
 
 async def ping(call: Call[Query, Nothing]) -> Response:
@@ -74,6 +86,30 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         handler=get,
         responses={200: HealthOut, 500: HealthOut},
         varies=("The database accepts writes: the response to the official SDKs, without a body.", None),
+    ),
+    Route(
+        method="GET",
+        path="/health/live",
+        operation="v1.health.live",
+        tag=TAG,
+        summary="Check that the process need not be restarted",
+        access=Access.OPEN,
+        query=Query,
+        body=Nothing,
+        handler=ping,
+        responses={204: None},
+    ),
+    Route(
+        method="GET",
+        path="/health/ready",
+        operation="v1.health.ready",
+        tag=TAG,
+        summary="Check that the process can store messages",
+        access=Access.OPEN,
+        query=Query,
+        body=Nothing,
+        handler=ready,
+        responses={204: None},
     ),
     Route(
         method="GET",
