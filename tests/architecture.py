@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "server",
         "settings",
         "storage.drivers.database",
+        "storage.drivers.sqlite_backup",
         "terms",
         *BELOW_CORE,
     ),
