@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 import live
-from deploy import packages
+from deploy import packages, tools
 from tidings import __version__
-from tidings.cli import health
 
 FOUND = packages.pythons()
 SOURCES = {name.removeprefix("src/") for name in packages.tracked() if name.startswith("src/")}
@@ -83,8 +82,7 @@ def served_and_stopped(tidings: Path, folder: Path) -> None:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([tidings, "serve"], cwd=folder, env=settings, stdout=log, stderr=log)
     try:
-        while health.check(url) and server.poll() is None:
-            pass
+        tools.until_ready(server, url)
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=20) == 0, (folder / "log").read_text()
     finally:
