@@ -27,6 +27,8 @@ SHORT_LEASES = {
     # Fewer concurrent sends than messages arriving: at any time some messages are accepted and not yet sent.
     "delivery_concurrency": 12,
 }
+TRANSACTIONS = {"db_pgbouncer": "true"}
+"""Settings with which every batch on PostgreSQL is a transaction; otherwise a small one is a single statement."""
 
 
 class Lost(Exception):

@@ -4,10 +4,12 @@
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faults.kit import (
+    TRANSACTIONS,
     Lost,
     all_received,
     check_received_once,
@@ -29,8 +31,8 @@ RECEIVING = 0.03
 SABOTAGED = (str(Path(__file__).with_name("sabotaged.py")),)
 
 
-async def killed_again_and_again(database_url: str, folder: Path, kills: int) -> None:
-    server = node(database_url, folder)
+async def killed_again_and_again(database_url: str, folder: Path, kills: int, **settings: Any) -> None:
+    server = node(database_url, folder, **settings)
     async with slowly(RECEIVING) as receiver:
         with ended(server):
             await started(server)
@@ -61,8 +63,8 @@ async def dies_at(server: Live, place: str) -> None:
     assert server.stop() == -signal.SIGKILL
 
 
-async def died_at(database_url: str, folder: Path, places: Sequence[str]) -> None:
-    server = node(database_url, folder)
+async def died_at(database_url: str, folder: Path, places: Sequence[str], **settings: Any) -> None:
+    server = node(database_url, folder, **settings)
     async with slowly(RECEIVING) as receiver:
         with ended(server):
             await started(server)
@@ -93,6 +95,23 @@ async def test_acknowledged_messages_survive_a_kill_while_they_are_settled(datab
 @pytest.mark.timeout(600)
 async def test_acknowledged_messages_survive_many_kills(database_url: str, tmp_path: Path) -> None:
     await killed_again_and_again(database_url, tmp_path, 40)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_acknowledged_messages_survive_many_kills_in_the_middle_of_transactions(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    await killed_again_and_again(postgres_dsn, tmp_path, 20, **TRANSACTIONS)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_acknowledged_messages_survive_a_kill_before_and_after_the_commit_of_a_transaction(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    places = ("accept.before_commit", "accept.after_commit", "settle.before_commit", "settle.after_commit")
+    await died_at(postgres_dsn, tmp_path, 2 * places, **TRANSACTIONS)
 
 
 async def test_the_check_finds_deliveries_that_are_not_stored_with_their_message(

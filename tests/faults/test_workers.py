@@ -15,7 +15,18 @@ import pytest_asyncio
 
 from cli.command import tidings
 from delivery.receiver import Receiver
-from faults.kit import check_received_once, ended, eventually, node, sending, slowly, started, with_endpoint
+from faults.kit import (
+    TRANSACTIONS,
+    check_received_once,
+    ended,
+    eventually,
+    node,
+    received,
+    sending,
+    slowly,
+    started,
+    with_endpoint,
+)
 from live import Live, free_port
 from postgres import Cluster
 
@@ -24,6 +35,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="read
 WORKERS = 2
 CONNECTIONS = 200
 KILLS = 4
+MANY_KILLS = 10
+LONG = 120.0
+"""Seconds, for the start of a process beside others that work."""
 ESTABLISHED = "01"
 
 
@@ -101,8 +115,38 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(server: Live) -> 
     assert senders.cut, "no request was on the wire of a killed worker, so it proved nothing"
 
 
+@pytest.mark.chaos
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("settings", [{}, TRANSACTIONS], ids=["statements", "transactions"])
+async def test_workers_that_are_killed_one_by_one_lose_nothing(
+    postgres_dsn: str, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    server = node(postgres_dsn, tmp_path, log_level="info", **settings)
+    server.arguments = ("--workers", str(WORKERS))
+    async with slowly(0.03) as receiver:
+        with ended(server):
+            await started(server)
+            await eventually(lambda: starts(server) == WORKERS, LONG)
+            path = with_endpoint(server, receiver.url)
+            async with sending(path, server) as senders:
+                for kills in range(1, MANY_KILLS + 1):
+                    await senders.take(50)
+                    await eventually(lambda: senders.on_the_wire and senders.ids - set(received(receiver)))
+                    await kill_one_of(server)
+                    await eventually(lambda: starts(server) == WORKERS + kills, LONG)  # noqa: B023
+
+            await check_received_once(senders, receiver, server)
+
+    assert senders.cut > MANY_KILLS, "few requests were on the wire of a killed worker"
+
+
+def starts(server: Live) -> int:
+    """Return how often a worker has started."""
+    return server.log().count("Started server process")
+
+
 async def kill_one_of(server: Live) -> None:
-    """Kill a worker, and wait until another one has been started."""
+    """Kill the oldest worker, and wait until another one has been started."""
     before = workers_of(server)
     os.kill(min(before), signal.SIGKILL)
     await eventually(lambda: len(workers_of(server)) == WORKERS and workers_of(server) - before)
