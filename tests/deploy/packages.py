@@ -56,8 +56,13 @@ def environment(folder: Path, wheel: Path) -> Path:
         str(folder / "bin/python"),
     ]
     subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
-    (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    share_dependencies(own)
     return folder / "bin"
+
+
+def share_dependencies(site_packages: Path) -> None:
+    """Let an environment find the dependencies in the environment of the tests."""
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
 def pythons() -> dict[str, Path]:
