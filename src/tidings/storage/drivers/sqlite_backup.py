@@ -2,7 +2,7 @@
 """Copy a SQLite database beside the process that owns it.
 
 The copy is one transaction of a reader, which no lock of the owner excludes: it has the state of one point in time,
-and writers continue. The WAL cannot be restarted meanwhile, so it grows by what is written until the copy ends.
+and writers continue. The WAL cannot be restarted meanwhile, so it grows with each write until the copy ends.
 """
 
 import os
