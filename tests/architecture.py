@@ -28,7 +28,7 @@ from source_tree import (
 )
 
 GROUND = ("clock", "dsn", "errors", "failpoint", "ids")
-BELOW_CORE = ("model", "observe", *GROUND)
+BELOW_CORE = ("log_lines", "logs", "model", "observe", *GROUND)
 WORDS_OF_THE_API = ("api.fields", "api.messages", "api.query", "api.routes", "api.started", "api.wire")
 # The imports that each package may make, beside itself. A package without a row is not allowed.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "values": (),
     "clock": ("errors",),
     "ids": ("clock", "errors"),
-    "observe": GROUND,
+    "log_lines": (),
+    "logs": ("log_lines",),
+    "observe": ("logs", *GROUND),
     "settings": ("dsn", "values"),
     "config": ("settings", "values"),
     "model": ("observe", *GROUND),
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.routes": ("api", "core", *BELOW_CORE),
     "table": ("api", "tasks", *BELOW_CORE),
     "terms": ("api", "delivery", "settings", "tasks", *BELOW_CORE),
-    "process": ("observe", "settings", *GROUND),
+    "process": ("logs", "observe", "settings", *GROUND),
     "server": ("api", "core", "delivery", "process", "settings", "storage", "table", "tasks", "terms", *BELOW_CORE),
     "demo": ("config", "process", "settings", *BELOW_CORE),
     "cli": (

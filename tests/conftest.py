@@ -82,8 +82,9 @@ def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[.
 
 @pytest.fixture(autouse=True)
 def _no_outage() -> None:
-    """Clear the outage state that an earlier test may have left."""
+    """Clear the outage and the limits of log lines that an earlier test may have left."""
     observe.outage.is_on = False
+    observe.repeats.clear()
 
 
 @pytest.fixture(scope="session")

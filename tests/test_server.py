@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One assembled process, and its duties to other nodes under any roles."""
 
-import asyncio
 import gc
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 from tasks.kit import database, new_task, reread, rows, run_sql, services_of, start
 from tidings.model.lease import new_node
 from tidings.model.task import State, TaskPolicy
+from tidings.process.stopping import Stop
 from tidings.server.node import Node, Roles
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database
@@ -61,8 +61,8 @@ async def test_a_process_takes_its_liveness_lock_before_its_first_lease(postgres
             "CREATE TRIGGER remember AFTER INSERT ON node FOR EACH ROW EXECUTE FUNCTION remember()",
         ):
             await run_sql(db, sql)
-        stop = asyncio.Event()
-        stop.set()  # it runs for no time: it does this before its work
+        stop = Stop(0.0)
+        stop.requested.set()  # it runs for no time: it does this before its work
 
         await _server(db, Roles(api=False)).run(stop, None)
 

@@ -16,7 +16,7 @@ from tidings.settings import ConfigError, Settings
 
 _OWN: Final = "TIDINGS_"
 _SVIX: Final = "SVIX_"
-_ALIASES: Final = {"log_level": {"trace": "debug", "warn": "warning"}}
+_ALIASES: Final = {"log_level": {"trace": "debug", "warn": "warning"}, "log_format": {"default": "text"}}
 _DATABASE_URL: Final = "DATABASE_URL"
 _NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
 """Variables with our prefixes that clients and tests read."""
@@ -109,6 +109,12 @@ def foreign(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment without settings, for a child process whose settings come from a file."""
     environment = os.environ if environment is None else environment
     return {name: value for name, value in environment.items() if not name.startswith((_OWN, _SVIX))}
+
+
+def has_colors(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether the environment permits colors on a terminal (no-color.org)."""
+    environment = os.environ if environment is None else environment
+    return not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def bypass_proxies(host: str) -> None:

@@ -4,45 +4,24 @@
 No message and no chunk has a log line: at ten thousand messages a second, logging would dominate the work.
 """
 
-import json
 import logging
-import sys
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from tidings.clock import Clock, SystemClock
 from tidings.errors import ExternalError, Outage
+from tidings.logs import log
 
-log: Final = logging.getLogger("tidings")
 counters: Final[Counter[str]] = Counter()
 """The totals since the start of the process, by name."""
 Listener = Callable[[str, str, str], None]
 """A callback for transitions, with the subject, its id and the event."""
 _PASSES: Final = 2
+_REPEATS_MAX: Final = 10
+_REPEATS_SECONDS: Final = 60.0
+_REPEATS_KEPT: Final = 256
 _listeners: Final[set[Listener]] = set()
-
-
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
-        line |= getattr(record, "fields", {})
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def start_logging(level: str, style: str) -> None:
-    """Write the log of this process to standard error, as text (`default`) or as JSON lines (`json`)."""
-    handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    handler.setFormatter(_Json() if style == "json" else plain)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
 def count(name: str, by: int = 1) -> None:
@@ -53,8 +32,8 @@ def count(name: str, by: int = 1) -> None:
 def transition(subject: str, identifier: str, event: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Log and count a change of state, and notify the listeners. `fields` are added to the log line."""
     counters[f"{subject}.{event}"] += 1
-    more = "".join(f" {name}={value}" for name, value in fields.items() if value is not None)
-    log.log(level, "%s %s: %s%s", subject, identifier, event, more, extra={"fields": fields})
+    name = f"{subject}.{event}".replace(" ", "_")
+    log.write(level, name, f"{subject} {event}".replace("_", " "), {subject: identifier, **fields})
     for listener in tuple(_listeners):
         try:
             listener(subject, identifier, event)
@@ -91,7 +70,7 @@ class OutageLog:
         if self.is_on:
             return
         self.is_on, self._began, self._failures = True, self._clock.monotonic(), 1
-        log.error("the database is unavailable, first seen in %s: %s: %s", doing, type(error).__name__, error)
+        log.error("database.unavailable", "the database is unavailable", error=error, work=doing)
         for listener in tuple(self.listeners):
             listener()
 
@@ -101,20 +80,60 @@ class OutageLog:
         if self.is_on and self._passed >= _PASSES:
             self.is_on = False
             seconds = self._clock.monotonic() - self._began
-            log.warning("the database is available again after %.1f s; %d operations failed", seconds, self._failures)
+            log.warning(
+                "database.available",
+                "the database is available again",
+                seconds=round(seconds, 1),
+                failures=self._failures,
+            )
 
 
 outage: Final = OutageLog(SystemClock())
 
 
-def failure(doing: str, error: BaseException) -> None:
-    """Log an error in work that continues. An external error takes one line, without a traceback."""
+class RepeatLimit:
+    """Limits the lines of one kind of failure: ten a minute, and the next one says how many were left out."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def clear(self) -> None:
+        """Admit ten lines of each kind again."""
+        self._seen.clear()
+
+    def admit(self, doing: str, error: BaseException) -> int | None:
+        """Return None to leave out a line, otherwise the number of lines left out before it."""
+        key, now = (doing, type(error).__name__), self._clock.monotonic()
+        since, number = self._seen.get(key, (now, 0))
+        if now - since >= _REPEATS_SECONDS:
+            since, left_out, number = now, max(0, number - _REPEATS_MAX), 0
+        else:
+            left_out = 0
+        if len(self._seen) >= _REPEATS_KEPT and key not in self._seen:
+            self._seen.clear()
+        self._seen[key] = since, number + 1
+        return left_out if number < _REPEATS_MAX else None
+
+
+repeats: Final = RepeatLimit(SystemClock())
+
+
+def failure(doing: str, error: BaseException, *, level: int = logging.ERROR, **fields: object) -> bool:
+    """Log an error in work that continues; return whether there is a line of it.
+
+    An external error takes one line, without a traceback. `doing` is a constant; ids go into `fields`, such as `task`.
+    """
     counters["failures"] += 1
     if isinstance(error, Outage):
         outage.failed(doing, error)
-        return
-    found_at = None if isinstance(error, ExternalError) else error
-    log.error("%s: %s: %s", doing, type(error).__name__, error, exc_info=found_at)
+        return False
+    left_out = repeats.admit(doing, error)
+    if left_out is None:
+        return False
+    cause = None if isinstance(error, ExternalError) else error
+    log.write(level, "failure", f"{doing} failed", {"error": error, **fields, "left_out": left_out or None}, cause)
+    return True
 
 
 class RepeatedWork:
@@ -123,11 +142,12 @@ class RepeatedWork:
     An internal error is logged each time. The unavailability of the database has a log of its own, for all loops.
     """
 
-    __slots__ = ("_doing", "_failures")
+    __slots__ = ("_doing", "_failures", "_is_logged")
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
         self._failures = 0
+        self._is_logged = False
 
     def failed(self, error: BaseException) -> None:
         """Record a failure."""
@@ -136,12 +156,13 @@ class RepeatedWork:
             return
         self._failures += 1
         if self._failures == 1:
-            failure(self._doing, error)
+            self._is_logged = failure(self._doing, error)
         else:
             counters["failures"] += 1
 
     def passed(self) -> None:
         """Record a success."""
         if self._failures:
-            log.warning("%s: works again after %d failures", self._doing, self._failures)
+            if self._is_logged:
+                log.warning("recovered", f"{self._doing} works again", failures=self._failures)
             self._failures = 0

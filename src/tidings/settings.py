@@ -21,7 +21,7 @@ _CHOICES: Final = {
     "jwt_algorithm": ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"),
     "default_signature_type": ("hmac256", "ed25519"),
     "log_level": ("error", "warning", "info", "debug"),
-    "log_format": ("default", "json"),
+    "log_format": ("auto", "text", "json"),
 }
 _MAIN_SECRET_LEAST: Final = 16
 """The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
@@ -93,7 +93,11 @@ class Settings:
         None,
     )
     log_level: str = _doc("`error`, `warning`, `info` or `debug`; `trace` counts as `debug`.", "info")
-    log_format: str = _doc("`default` for people, `json` for machines.", "default")
+    log_format: str = _doc(
+        "`text` for a terminal, `json` for machines; `auto` is `json` if `environment` is `prod`, otherwise `text`."
+        " `default` counts as `text`.",
+        "auto",
+    )
     retry_schedule: tuple[int, ...] = _doc(
         "Seconds to wait after the first failed attempt, the second, and so on. `[]` is one attempt only.",
         [5, 300, 1800, 7200, 18000, 36000, 36000],
@@ -269,6 +273,21 @@ class Settings:
         except dsn.DsnError as error:
             raise ConfigError(f"db_dsn: {error}") from None
         raise ConfigError("db_dsn must start with sqlite:/// or postgresql://")
+
+    @property
+    def log_style(self) -> str:
+        """The format of the log: `text` or `json`."""
+        if self.log_format == values.AUTO:
+            return "json" if self.environment == "prod" else "text"
+        return self.log_format
+
+    def secret_texts(self) -> list[str]:
+        """Return all secrets in the settings, also those within URLs, which no log may contain."""
+        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        found = [str(value) for name, value in given.items() if value and "secret" in name]
+        for url in (given["db_dsn"], given["proxy_addr"]):
+            found += values.passwords(url or "")
+        return found
 
     def masked(self) -> dict[str, str]:
         """Return all settings as text, with secrets masked."""

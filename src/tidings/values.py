@@ -8,9 +8,10 @@ which may be secret.
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, get_args, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -33,6 +34,7 @@ _ENTRIES: Final[dict[Any, str]] = {
 _JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 _MAIN_SECRET_BYTES: Final = 32
 AUTO: Final = "auto"
+_PASSWORD: Final = re.compile(r"://[^/?#@:]*:([^/?#@]*)@|[?&](?:ssl)?password=([^&#]*)")
 
 
 def cores() -> int:
@@ -65,6 +67,12 @@ def fault(value: object, bounds: tuple[float, float] | None, most: int) -> str |
 def is_number(text: str, most: int) -> bool:
     """Return whether a text is a whole number in ASCII digits, from 0 to `most`."""
     return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and int(text) <= most
+
+
+def passwords(url: str) -> list[str]:
+    """Return the passwords in a URL, as written and decoded."""
+    found = _PASSWORD.findall(url)
+    return [text for match in found for part in match if part for text in (part, unquote(part))]
 
 
 def proxy_fault(url: str | None) -> str | None:

@@ -26,6 +26,7 @@ from delivery.client_kit import (
     url_of,
 )
 from delivery.receiver import Receiver, hang, reset
+from logged import fields_of
 from tidings.delivery.address import AddressPolicy, Resolver
 from tidings.delivery.client import Client, PoolLimits, Reply
 from tidings.delivery.connection import ReceiverConnection, ReceiverConnectionLimits
@@ -219,7 +220,10 @@ async def test_a_failing_name_server_is_an_error_and_is_logged(caplog: pytest.Lo
             reply = await ask(client, "http://name/")
 
     assert reply == Reply(0, b"", reply.duration_ms, "error making request: LookupError")
-    assert [record.message for record in caplog.records] == ["looking up a host failed", "connecting failed"]
+    assert [record.message for record in caplog.records] == [
+        "looking up a host failed",
+        "connecting to a receiver failed",
+    ]
 
 
 async def test_a_dial_canceled_as_it_succeeds_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +268,8 @@ async def test_idle_connections_are_closed_when_descriptors_run_out(caplog: pyte
             left = client.connections
 
     assert (reply.status, left) == (200, 1)
-    assert [record.message for record in caplog.records] == [f"out of sockets: closed {idle} idle connections"]
+    assert [record.message for record in caplog.records] == ["out of sockets; idle connections were closed"]
+    assert {"connections": idle} == fields_of(caplog.records[0])
 
 
 async def test_a_lack_of_descriptors_without_idle_connections_is_logged(

@@ -12,6 +12,7 @@ from delivery.authority import Authority
 from delivery.client_kit import LOOPBACK, a_client, ask, names, open_sockets, send, settled_sockets, until
 from delivery.proxies import HttpProxy, Proxy, SocksProxy, closed_port
 from delivery.receiver import Peer, Receiver, Step, hang, reset, say
+from logged import fields_of, text_of
 from tidings.delivery import proxy as ours
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.client import PoolLimits, Reply
@@ -96,11 +97,12 @@ async def test_proxy_credentials_appear_in_no_log_and_no_error(caplog: pytest.Lo
             settings = ours.Proxy.of(proxy.address.replace("other", "hidden"))
             reply = await through(proxy, receiver.url, url=proxy.address.replace("other", "hidden"))
 
-    for text in (caplog.text, str(reply.error), repr(settings)):
+    for text in (text_of(caplog), str(reply.error), repr(settings)):
         assert "secret" not in text
         assert "hidden" not in text
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "cannot connect through the proxy: the proxy rejected the credentials"
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [(each.message, fields_of(each)["error"]) for each in errors] == [
+        ("cannot connect through the proxy", "the proxy rejected the credentials")
     ]
 
 

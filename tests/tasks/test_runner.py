@@ -99,12 +99,13 @@ async def test_a_failure_is_logged_as_an_error_and_a_retry_as_a_warning(
 ) -> None:
     ended = await env.done(await start(env.services, new_task(100, poison=25, app="app_1")), limits=TENS)
 
-    reported = [each for each in caplog.records if each.getMessage().startswith(f"task {ended.id}: ")]
-    assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in reported if "internal" in each.getMessage()]
+    reported = [each for each in caplog.records if "internal" in str(vars(each).get("fields", {}).get("error"))]
+    assert ["WARNING"] * 4 + ["ERROR"] == [each.levelname for each in reported]
     fields = vars(reported[-1])["fields"]
-    assert (KIND, "app_1", 20, 0, 100) == tuple(fields[name] for name in ("kind", "tenant", "done", "skipped", "total"))
-    assert ("internal", 5) == (fields["code"], fields["failed_attempts"])
-    assert "detail=A chunk of the task failed with ZeroDivisionError." in reported[-1].getMessage()
+    assert (ended.id, KIND, 20, 0, 100) == tuple(fields[name] for name in ("task", "kind", "done", "skipped", "total"))
+    assert ("org", "app_1") == (fields["org"][:3], fields["app"])
+    assert ("task.failed", 5) == (vars(reported[-1])["event"], fields["failed_attempts"])
+    assert "internal: A chunk of the task failed with ZeroDivisionError." == fields["error"]
 
 
 async def test_a_failed_task_is_retried_from_where_it_failed(env: Environment) -> None:

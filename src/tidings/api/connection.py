@@ -19,7 +19,8 @@ from tidings.api.lifetime import ConnectionLifetime
 from tidings.api.stream import ABORT
 from tidings.api.wire import HttpErrorOut, json_response
 from tidings.core.idempotency import Response
-from tidings.observe import count, log
+from tidings.logs import log
+from tidings.observe import count
 
 HEAD_MAX: Final = 64 * 1024
 """Maximum bytes of a request line and its headers."""
@@ -66,7 +67,12 @@ def allow_open_files(connections: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < connections:
-        log.warning("max_connections is %d, and the system permits %d open files", connections, allowed)
+        log.warning(
+            "limits.files",
+            "the system permits fewer open files than max_connections",
+            max_connections=connections,
+            open_files=allowed,
+        )
 
 
 class ServerConnection(ConnectionLifetime):

@@ -11,10 +11,11 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
-from tidings.config import load, without_effect
-from tidings.observe import start_logging
+from tidings.config import has_colors, load, without_effect
+from tidings.logs import log
 from tidings.process import loop
 from tidings.process.listening import bind_shared
+from tidings.process.reports import SUPERVISOR, start_log
 from tidings.process.stopping import leave_within
 from tidings.process.worker import Worker
 from tidings.settings import ConfigError, Settings, Subnet
@@ -73,8 +74,7 @@ def serve(  # noqa: PLR0913 - each is a flag
     settings = settings if place is None else terms.of_worker(settings, place.count)
     works = settings.worker_enabled
     roles = Roles(api=api and settings.api_enabled, delivery=delivery and works, tasks=tasks and works)
-    for variable, why in () if place is not None and place.index else without_effect().items():
-        typer.echo(f"tidings: {variable} has no effect: {why}", err=True)
+    _start_log(settings, None if place is None else place.index + 1)
 
     async def work() -> None:
         await run(settings, roles, migrate=migrate, worker=place)
@@ -87,13 +87,21 @@ def _supervise(settings: Settings, reload: Callable[[], Settings], *, api: bool)
     """Run the workers, each with the arguments of this command, and exit with their code."""
     from tidings.process.supervisor import Supervisor  # noqa: PLC0415 - only for several workers
 
-    start_logging(settings.log_level, settings.log_format)
+    _start_log(settings, SUPERVISOR)
     listeners = bind_shared(settings, settings.worker_count) if api else ()
 
     async def work() -> int:
         return await Supervisor(settings, sys.argv[1:], listeners, reload).run()
 
     sys.exit(asyncio.run(work()))
+
+
+def _start_log(settings: Settings, worker: int | None) -> None:
+    """Start the log, and warn once of variables that have no effect."""
+    start_log(settings, worker, colored=has_colors())
+    if not worker:
+        for variable, why in without_effect().items():
+            log.warning("setting.ignored", "a variable has no effect", variable=variable, reason=why)
 
 
 def _with_loopback(settings: Settings) -> Settings:

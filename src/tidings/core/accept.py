@@ -33,7 +33,7 @@ from tidings.failpoint import point
 from tidings.ids import OrgId
 from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.routing import Routing
-from tidings.observe import count, failure
+from tidings.observe import RepeatedWork, count, failure
 from tidings.storage.drivers.database import Busy, Database, Declined, StorageError, Unavailable, Write
 from tidings.storage.drivers.store import Statements, statements
 
@@ -64,6 +64,7 @@ class AcceptBatcher:
         self._queue = AcceptQueue(tuning)
         self._writer = BatchWriter(clock, routing, tuning)
         self._statements = statements(db)
+        self._work = RepeatedWork("accepting messages")
         self._small_since: int | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._retrying: set[asyncio.Task[None]] = set()
@@ -201,6 +202,7 @@ class AcceptBatcher:
     def _finish(self, batch: Sequence[PendingMessage], stored: int, prepared: PreparedDeliveries) -> None:
         """Report the results of a committed batch, and hand over its deliveries."""
         point("accept.after_commit")
+        self._work.passed()
         for item in batch:
             self._report(item, item.result)
         _hand_over(stored, prepared)
@@ -248,8 +250,7 @@ class AcceptBatcher:
         await self._commit_or_split(batch[middle:])
 
     def _refuse(self, batch: Sequence[PendingMessage], error: Exception) -> None:
-        if not isinstance(error, StorageError):
-            failure("accepting a message", error)
+        self._work.failed(error)
         for item in batch:
             self._report(item, unavailable("The message could not be stored."))
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from tidings import ids, observe
 from tidings.clock import MINUTE, SECOND, Clock
+from tidings.logs import log
 from tidings.model.throttle import SECOND_US, WINDOW_US
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import nodes
@@ -51,8 +52,11 @@ class ClockWatch:
         back = self._offset - offset
         if back > _STEP_MS:
             moved = await reschedule(self._db, self._clock.now())
-            observe.log.warning(
-                "the wall clock was set back by %.1f s: rescheduled %d deliveries", back / SECOND, moved
+            log.warning(
+                "clock.set_back",
+                "the wall clock was set back; deliveries were rescheduled",
+                seconds=round(back / SECOND, 1),
+                deliveries=moved,
             )
             self._repaired()
         self._offset = offset

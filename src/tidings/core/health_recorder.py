@@ -156,7 +156,9 @@ class HealthRecorder:
                 self.failing.discard(endpoint_id)
                 self._recorded_at.pop(endpoint_id, None)
             if step.action in _TRANSITIONS:
-                transition("endpoint", endpoint_id, step.action.value)
+                transition(
+                    "endpoint", endpoint_id, step.action.value, org=step.endpoint.org_id, app=step.endpoint.app_id
+                )
                 self._changed(step.endpoint.app_id)
             if step.action in _REASONS:
                 self._disabled(endpoint_id)

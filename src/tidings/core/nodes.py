@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from tidings.clock import Clock
+from tidings.logs import log
 from tidings.model.lease import leases_of
-from tidings.observe import log
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries, nodes
 
@@ -69,6 +69,7 @@ class Nodes:
             total += freed
         await self._requeue(worker)
         async with self._db.write() as tx:
-            await nodes.delete(tx, node)
-        log.warning("node %s is lost: %d of its deliveries are due again", worker, total)
+            is_first = await nodes.delete(tx, node)
+        if is_first:  # of all nodes that noticed
+            log.warning("node.lost", "a node is lost; its deliveries are due again", lost=worker, deliveries=total)
         self._freed()

@@ -74,21 +74,21 @@ def log(task: Task, event: str) -> None:
     """Log a transition of a task; a failure is an error and a retried failure a warning, both with the counters."""
     level = logging.ERROR if task.state is State.FAILED else logging.INFO if task.error is None else logging.WARNING
     if level == logging.INFO:
-        observe.transition("task", task.id, event)
+        observe.transition("task", task.id, event, org=task.org_id, app=task.app_id, kind=task.kind)
         return
     observe.transition(
         "task",
         task.id,
         event,
         level=level,
+        org=task.org_id,
+        app=task.app_id,
         kind=task.kind,
-        tenant=task.tenant,
         done=task.done,
         skipped=task.skipped,
         total=task.total,
         failed_attempts=task.failed_attempts,
-        code=None if task.error is None else task.error.code,
-        detail=None if task.error is None else task.error.detail,
+        error=None if task.error is None else f"{task.error.code}: {task.error.detail}",
     )
 
 

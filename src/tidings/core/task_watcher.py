@@ -181,7 +181,7 @@ class TaskWatcher:
             except StorageError:
                 observe.count("tasks.watch_troubles")
             except Exception as error:  # noqa: BLE001 - the next query tries again
-                observe.failure(f"watching task {task_id}", error)
+                observe.failure("watching a task", error, task=task_id)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._tuning.watch_seconds):
                     await view.poll_requested.wait()

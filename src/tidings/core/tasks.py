@@ -43,7 +43,9 @@ async def start(services: Services, tx: Write, new: NewTask) -> Task:
     task = await tasks.add(tx, TaskId(ids.new(ids.TASK, now)), new, now, services.kinds.names)
     if new.payload is not None:
         await task_items.keep_input(tx, task.id, new.payload)
-    tx.after_commit(lambda: observe.transition("task", task.id, "created"))
+    tx.after_commit(
+        lambda: observe.transition("task", task.id, "created", org=task.org_id, app=task.app_id, kind=task.kind)
+    )
     notify_after_commit(tx, services.notifier.tasks)
     return task
 
@@ -172,7 +174,7 @@ async def _command(
             if changed is None:
                 return _unchanged(locked, command)
             notify_after_commit(tx, services.notifier.tasks)
-        observe.transition("task", task_id, command)
+        observe.transition("task", task_id, command, org=changed.org_id, app=changed.app_id, kind=changed.kind)
         return changed
 
     return await retried(once)

@@ -28,7 +28,6 @@ resolved to, because that would reveal the internal DNS.
 import asyncio
 import contextlib
 import errno
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -36,8 +35,7 @@ from time import monotonic
 from typing import Final, TypeAlias
 
 from tidings.model import attempt
-
-logger = logging.getLogger(__name__)
+from tidings.observe import failure
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -349,7 +347,7 @@ class Resolver:
         self._lookups.pop(host, None)
         error = None if lookup.cancelled() else lookup.exception()
         if error is not None and not isinstance(error, OSError | AddressError):
-            logger.error("looking up a host failed", exc_info=error)
+            failure("looking up a host", error)
 
     def _check(self, addresses: Iterable[Address], until: float) -> _CachedResult:
         try:

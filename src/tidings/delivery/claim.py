@@ -152,7 +152,7 @@ class Claimer:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - an endpoint that cannot be read must not block the others
-            failure(f"reading endpoint {endpoint_id}", error)
+            failure("reading an endpoint", error, app=app_id, endpoint=endpoint_id)
             return
         if receiver is None:
             batch.unavailable.append(endpoint_id)

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A pending request: its data, its deadlines, and the callback for its reply."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
 from tidings.delivery.wheel import TimerWheel
-
-logger = logging.getLogger(__name__)
+from tidings.observe import failure
 
 
 @dataclass(slots=True)
@@ -102,8 +100,8 @@ class PendingRequest:
         self._end()
         try:
             self._done(reply)
-        except Exception:
-            logger.exception("the callback for a reply failed")
+        except Exception as error:  # noqa: BLE001 - the callbacks of other requests must still run
+            failure("the callback for a reply", error)
 
     def failure(self, error: str, *, timed_out: bool = False) -> Reply:
         """Return the reply for a request without a response."""

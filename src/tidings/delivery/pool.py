@@ -3,7 +3,6 @@
 
 import asyncio
 import contextlib
-import logging
 import ssl
 from collections import OrderedDict
 from collections.abc import Coroutine
@@ -16,12 +15,13 @@ from tidings.delivery.connection import ReceiverConnection, ReceiverConnectionLi
 from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of
 from tidings.delivery.pending_request import PendingRequest, Reply
 from tidings.delivery.wheel import TimerWheel
+from tidings.errors import ExternalError
+from tidings.logs import log
+from tidings.observe import failure
 
 RETRY_WITHIN_SECONDS: Final = 1.0
 CLOSING_ITERATIONS: Final = 10
 CLOSING_SECONDS: Final = 1.0
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class PoolManager:
                 break
             await asyncio.sleep(0)
         if aborted:
-            logger.warning("out of sockets: closed %d idle connections", len(aborted))
+            log.warning("limits.sockets", "out of sockets; idle connections were closed", connections=len(aborted))
 
     def closed(self, connection: ReceiverConnection) -> None:
         """Unregister a connection whose socket is closed."""
@@ -110,7 +110,9 @@ class PoolManager:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_empty.wait(), CLOSING_SECONDS)
         if self.connections:
-            logger.warning("%d connections did not close in time", len(self.connections))
+            log.warning(
+                "stop.late", "connections to receivers did not close in time", connections=len(self.connections)
+            )
 
 
 class _Dial:
@@ -298,8 +300,8 @@ def _dial_text(error: BaseException) -> str:
     if isinstance(error, AddressError):
         return str(error)
     if not isinstance(error, OSError):
-        logger.error("connecting failed", exc_info=error)
+        failure("connecting to a receiver", error)
         return f"error making request: {cause_of(error)}"
     if error.errno in OUR_LIMITS:
-        logger.error("out of sockets, cannot send; raise the limit of open files: %s", error)
+        failure("opening a socket", ExternalError(f"{reason_of(error)}; raise the limit of open files"))
     return f"error making request: {reason_of(error)}"

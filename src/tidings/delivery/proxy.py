@@ -17,7 +17,6 @@ Sources: RFC 9110 section 9.3.6 (CONNECT), RFC 1928 (SOCKS 5), RFC 1929 (user na
 
 import asyncio
 import base64
-import logging
 import re
 import ssl
 from asyncio import Protocol as StreamProtocol
@@ -52,6 +51,7 @@ from tidings.delivery.dial import (
     TunnelError,
     in_turn,
 )
+from tidings.logs import log
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}
 MAX_HEAD_BYTES: Final = 16_384
@@ -81,8 +81,6 @@ CLOSED: Final = "the proxy closed the connection"
 
 # The operator configures the proxy, so it may be in any network.
 ANYWHERE: Final = AddressPolicy.of(["0.0.0.0/0", "::/0"])
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,9 +308,8 @@ class ProxyDialer:
     def _log(self, error: ProxyError) -> None:
         if monotonic() >= self._log_at:
             self._log_at = monotonic() + LOG_SECONDS
-            logger.error(
-                "cannot connect through the proxy: %s%s", error, f" ({error.__cause__})" if error.__cause__ else ""
-            )
+            cause = f" ({error.__cause__})" if error.__cause__ else ""
+            log.error("proxy.failed", "cannot connect through the proxy", error=f"{error}{cause}")
 
 
 async def _open_http(stream: _ProxyConnection, proxy: Proxy, address: str, port: int) -> None:

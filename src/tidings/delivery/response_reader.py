@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Read the responses of one connection, one after the other, within bounds in bytes."""
 
-import logging
 from time import monotonic
 from typing import Final
 
@@ -9,6 +8,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from tidings.delivery.framing import REPLIED, FramingError, amend
 from tidings.delivery.pending_request import Reply
+from tidings.observe import failure
 
 MAX_HEAD_BYTES: Final = 65_536
 # Most bytes on the wire for each byte of body: a chunk of one byte takes six, and trailers are bounded.
@@ -17,8 +17,6 @@ FIRST_STATUS: Final = 100
 FIRST_FINAL_STATUS: Final = 200
 NO_CONTENT: Final = 204
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-
-logger = logging.getLogger(__name__)
 
 
 class ResponseError(Exception):
@@ -195,7 +193,7 @@ class ResponseReader:
 def _parser_text(error: Exception) -> str:
     if isinstance(error, HttpParserCallbackError):
         if not isinstance(error.__context__, _StopParsing):
-            logger.error("reading a response failed", exc_info=error)
+            failure("reading a response", error)
         return "invalid HTTP response"
     if isinstance(error, HttpParserUpgrade):
         return "invalid HTTP response: the receiver switches protocols"

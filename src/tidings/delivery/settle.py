@@ -20,7 +20,7 @@ from tidings.delivery.settle_batch import SettleWriter, is_written
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.failpoint import point
 from tidings.model.delivery import Delivery
-from tidings.observe import count, failure
+from tidings.observe import RepeatedWork, count, failure
 from tidings.storage.drivers.database import Busy, Database, Declined, OutcomeUnknown, Unavailable
 from tidings.storage.drivers.store import Statements, statements
 
@@ -50,6 +50,7 @@ class SettleBatcher:
         self._batch: list[SendResult] = []
         """The batch that is being written."""
         self._closing = False
+        self._work = RepeatedWork("settling deliveries")
 
     def count_in(self, budget: MemoryBudget) -> None:
         """Count results in a memory budget until they are settled, so that sends do not outrun the database."""
@@ -115,8 +116,7 @@ class SettleBatcher:
                 await self._commit(batch, is_unknown=is_unknown)
             except (Unavailable, Busy) as error:
                 is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
-                if pause == _FIRST_PAUSE_SECONDS:
-                    failure("settling deliveries", error)
+                self._work.failed(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._tuning.settle_longest_pause_seconds)
             except Exception as error:  # noqa: BLE001 - caused by one result; the others must not wait for it
@@ -126,12 +126,21 @@ class SettleBatcher:
                 await self._settle_halves(batch or self._take_waiting(), error, is_unknown=is_unknown)
                 return
             else:
+                self._work.passed()
                 return
 
     async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
             # The delivery stays leased. When the lease expires, it is sent again and may be settled then.
-            failure(f"settling {batch[0].delivery.msg_id}", error)
+            receiver = batch[0].delivery.receiver
+            failure(
+                "settling a delivery",
+                error,
+                org=receiver.org_id,
+                app=receiver.app_id,
+                endpoint=receiver.id,
+                message_id=batch[0].delivery.msg_id,
+            )
             self._budget.settled(1)
             return
         middle = len(batch) // 2

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Awaitable
 from typing import Final
 
-from tidings.observe import failure, log
+from tidings.logs import log
+from tidings.observe import failure
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 MARGIN_SECONDS: Final = 0.5
@@ -31,20 +32,24 @@ class Stop:
     def __init__(self, grace: float) -> None:
         self._grace = grace
         self.requested = asyncio.Event()
+        self.reason = ""
+        """Why the shutdown was requested: the name of a signal, or a phrase."""
 
     def listen(self) -> None:
         """Handle SIGTERM and SIGINT from now on."""
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
-    def request(self) -> None:
+    def request(self, reason: str) -> None:
         """Request the shutdown, as the first signal does; ignored if it is in progress."""
         if not self.requested.is_set():
+            self.reason = reason
             self._on_signal(signal.SIGTERM)
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self.requested.is_set():
             os._exit(_SIGNALED + number)
+        self.reason = self.reason or signal.Signals(number).name
         self.requested.set()
         asyncio.get_running_loop().call_later(self._grace, _warn, self._grace)
         leave_within(self._grace + MARGIN_SECONDS, code=_CUT_OFF)
@@ -65,8 +70,7 @@ def leave_within(seconds: float, code: int = 0) -> None:
 
 def _warn(grace: float) -> None:
     log.warning(
-        "the shutdown took longer than shutdown_grace (%g s); unfinished work stays leased",
-        grace,
+        "stop.late", "the shutdown took longer than shutdown_grace; unfinished work stays leased", shutdown_grace=grace
     )
 
 
@@ -94,7 +98,7 @@ async def within(seconds: float, **works: Awaitable[object]) -> None:
     await asyncio.wait(named.values(), timeout=seconds)
     for name, work in named.items():
         if not work.done():
-            log.warning("stopping: %s did not end in time", name)
+            log.warning("stop.late", "a part did not stop in time", part=name)
             work.cancel()
         elif not work.cancelled() and (error := work.exception()) is not None:
-            failure(f"stopping {name}", error)
+            failure("stopping a part", error, part=name)

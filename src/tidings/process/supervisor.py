@@ -17,7 +17,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from tidings.observe import log
+from tidings.clock import SystemClock
+from tidings.logs import log
+from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import MARGIN_SECONDS, SIGNALS
 from tidings.process.worker import NO_LISTENER, READY, STOP, UNAVAILABLE, Worker
 from tidings.settings import ConfigError, Settings
@@ -88,7 +90,7 @@ class _Process:
         try:
             await asyncio.wait_for(self.ended(), grace)
         except TimeoutError:
-            log.warning("worker %d did not stop in time and is killed", self.index + 1)
+            log.warning("worker.killed", "a worker did not stop in time and is killed", which=self.index + 1)
             self.kill()
             await self.ended()
 
@@ -123,12 +125,13 @@ class Supervisor:
         """Whether all workers have been ready."""
         self._replacing: asyncio.Task[None] | None = None
         self._reload_requested = False
+        self._report: StopReport | None = None
 
     async def run(self) -> int:
         """Run the workers until SIGTERM or SIGINT; return the exit code of the service."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._on_stop)
+            loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
         try:
             return await self._supervise()
@@ -141,6 +144,8 @@ class Supervisor:
                 await asyncio.wait([self._replacing])
             grace = self._settings.shutdown_grace + 2 * MARGIN_SECONDS
             await asyncio.gather(*(process.stop(grace) for process in self._running))
+            if self._report is not None:
+                self._report.log_end()
 
     async def _supervise(self) -> int:
         """Start all workers and keep them running; return 0 on a requested stop, else the code of a failed start."""
@@ -162,7 +167,7 @@ class Supervisor:
         """Start the first worker alone: it migrates the database, and an error that all would report occurs once."""
         await self._start(0)
         await _all(self._start(index) for index in range(1, self._count))
-        log.info("%d workers are ready", self._count)
+        log_start(self._settings, "", self._listeners[0].getsockname() if self._listeners else None)
         self._started.set()
         await _all(self._keep(index) for index in range(self._count))
 
@@ -171,7 +176,7 @@ class Supervisor:
         try:
             process = await self._spawn(index)
         except OSError as error:
-            log.error("worker %d cannot be started: %s", index + 1, error.strerror or error)
+            log.error("worker.failed", "a worker cannot be started", which=index + 1, error=error)
             raise StartFailed(_FAILED) from error
         report = await process.report()
         if report != READY:
@@ -209,7 +214,9 @@ class Supervisor:
             code = await worker.ended()
             if worker is not self._workers[index]:
                 continue  # it was replaced
-            log.warning("worker %d (process %d) ended with %d; starting another one", index + 1, worker.pid, code)
+            log.warning(
+                "worker.ended", "a worker ended; starting another one", which=index + 1, process=worker.pid, code=code
+            )
             async with self._slots[index]:
                 if worker is self._workers[index]:
                     await self._restart(index)
@@ -220,7 +227,9 @@ class Supervisor:
                 await self._start(index)
             except StartFailed as failed:
                 if not failed.is_outage and self._fails_too_often():
-                    log.error("worker %d failed to start %d times in a row; stopping", index + 1, _FAILED_MAX)
+                    log.error(
+                        "worker.failed", "a worker keeps failing to start; stopping", which=index + 1, times=_FAILED_MAX
+                    )
                     raise StartFailed(failed.code) from failed
                 await asyncio.sleep(_OUTAGE_PAUSE_SECONDS if failed.is_outage else _PAUSE_SECONDS)
             else:
@@ -232,11 +241,12 @@ class Supervisor:
         self._failed.append(now)
         return len(self._failed) == _FAILED_MAX and now - self._failed[0] < _FAILED_SECONDS
 
-    def _on_stop(self) -> None:
+    def _on_stop(self, number: signal.Signals) -> None:
         if self._stop.is_set():  # the second signal: do not wait
             for process in self._running:
                 process.kill()
             os._exit(_FAILED)
+        self._report = StopReport(SystemClock(), number.name)
         self._stop.set()
 
     def _on_reload(self) -> None:
@@ -244,7 +254,9 @@ class Supervisor:
         if self._replacing is None or self._replacing.done():
             self._replacing = asyncio.create_task(self._replace_as_requested())
         else:
-            log.info("the workers are being replaced already, and will be replaced once more afterwards")
+            log.info(
+                "reload.repeated", "the workers are being replaced already, and will be replaced once more afterwards"
+            )
 
     async def _replace_as_requested(self) -> None:
         """Replace the workers, and again if a signal arrived meanwhile: the configuration may have changed since."""
@@ -258,15 +270,15 @@ class Supervisor:
         try:
             settings = self._reload()
         except ConfigError as error:
-            log.error("the configuration is not reloaded: %s", error)
+            log.error("reload.failed", "the configuration is not reloaded", error=error)
             return
         if settings.worker_count != self._count or settings.listen_address != self._settings.listen_address:
-            log.warning("a change of workers or listen_address takes effect at the next restart")
+            log.warning("reload.partial", "a change of workers or listen_address takes effect at the next restart")
         for index in range(self._count):
             if not await self._replace(index, settings.shutdown_grace):
                 return
         self._settings = settings
-        log.info("%d workers were replaced", self._count)
+        log.info("reload.done", "all workers were replaced", workers=self._count)
 
     async def _replace(self, index: int, grace: float) -> bool:
         async with self._slots[index]:
@@ -276,10 +288,17 @@ class Supervisor:
                 async with asyncio.timeout(_REPLACE_SECONDS):
                     await self._start(index)
             except StartFailed as failed:
-                log.error("a new worker %d ended with %d; the old ones are kept", index + 1, failed.code)
+                log.error(
+                    "reload.failed", "a new worker ended; the old ones are kept", which=index + 1, code=failed.code
+                )
                 return False
             except TimeoutError:
-                log.error("a new worker %d was not ready in %g s; the old ones are kept", index + 1, _REPLACE_SECONDS)
+                log.error(
+                    "reload.failed",
+                    "a new worker was not ready in time; the old ones are kept",
+                    which=index + 1,
+                    seconds=_REPLACE_SECONDS,
+                )
                 for process in self._running - before:
                     if process.index == index:  # another worker may have been restarted meanwhile
                         process.kill()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.observe import log
+from tidings.logs import log
 from tidings.settings import ConfigError
 
 READY: Final = b"r"
@@ -59,7 +59,7 @@ class Worker:
 class Channel:
     """The connection of a worker to its supervisor. `stop` is called when the supervisor asks for it or has ended."""
 
-    def __init__(self, worker: Worker, stop: Callable[[], None]) -> None:
+    def __init__(self, worker: Worker, stop: Callable[[str], None]) -> None:
         self._stop = stop
         self._socket = socket.socket(fileno=worker.channel)
         self._socket.setblocking(False)  # noqa: FBT003 - the name of the socket module
@@ -79,9 +79,13 @@ class Channel:
 
     def _on_readable(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
-        if self._received() != STOP:
-            log.warning("the supervisor has ended; stopping, because nothing would restart or stop this process")
-        self._stop()
+        if self._received() == STOP:
+            self._stop("the supervisor")
+        else:
+            log.warning(
+                "supervisor.lost", "the supervisor has ended; stopping, because nothing would restart this process"
+            )
+            self._stop("the supervisor has ended")
 
     def _received(self) -> bytes:
         try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Opens the database of a process, at the schema of this release."""
 
-from tidings.observe import log
+from tidings.logs import log
 from tidings.process.worker import Worker
 from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Database
@@ -18,7 +18,7 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
     try:
         if migrate:
             for each in await run_migrations(db):
-                log.info("migrated to %04d %s", each.version, each.name)
+                log.info("database.migrated", "the schema was migrated", version=each.version, migration=each.name)
         else:
             await require_current(db)
     except BaseException:

@@ -10,8 +10,9 @@ from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.signing import encrypt_stored_secrets
 from tidings.core.tuning import CoreTuning
+from tidings.logs import log
 from tidings.model.encryption import Encryption
-from tidings.observe import RepeatedWork, count, counters, failure, log
+from tidings.observe import RepeatedWork, count, counters, failure
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import idempotency
@@ -35,7 +36,7 @@ class Housekeeping:
         try:
             count = await encrypt_stored_secrets(self._db, self._encryption)
             if count:
-                log.info("encrypted the secrets or headers of %d endpoints", count)
+                log.info("secrets.encrypted", "older secrets and headers are encrypted", endpoints=count)
         except Exception as error:  # noqa: BLE001 - the next start continues; clear text stays readable
             failure("encrypting older secrets", error)
 

@@ -37,8 +37,9 @@ from tidings.delivery.role import DeliveryRole
 from tidings.model.encryption import Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
-from tidings.observe import RepeatedWork, failure, log
-from tidings.process.stopping import ShutdownBudget, within
+from tidings.observe import RepeatedWork, failure
+from tidings.process.reports import StopReport, log_start
+from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import HttpServer, http_server
 from tidings.settings import Settings
@@ -64,12 +65,24 @@ class Roles:
     delivery: bool = True
     tasks: bool = True
 
+    @property
+    def text(self) -> str:
+        """The roles, separated by commas."""
+        return ",".join(name for name in ("api", "delivery", "tasks") if getattr(self, name))
+
+
+def node_name(number: int) -> str:
+    """Return the name of this process: host, process id and the node's number."""
+    return f"{os.uname().nodename}:{os.getpid()}:{number:08x}"
+
 
 class Node:
     """The parts of one process, and their start and stop."""
 
-    def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str) -> None:
+    def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str, number: int | None = None) -> None:
+        """`number` is part of the node's name and of its lease tokens."""
         self._settings = settings
+        self._roles = roles
         self._db = db
         self._shared = SharedClock(SystemClock())
         self._clock: Clock = self._shared
@@ -78,7 +91,7 @@ class Node:
         self._routing = RoutingCache(db, self._encryption)
         self._keyring = Keyring(db, self._clock)
         self._housekeeping = Housekeeping(db, self._clock, self._notifier, self._encryption)
-        self._node = new_node()
+        self._node = new_node() if number is None else number
         self._heartbeat_work = RepeatedWork("the heartbeat query")
         self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
@@ -89,7 +102,7 @@ class Node:
         sink = NO_DELIVERY if self._delivery is None else self._delivery.sink
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
         kinds = handlers(self._clock, self._notifier)
-        worker = f"{os.uname().nodename}:{os.getpid()}:{self._node:08x}"
+        worker = node_name(self._node)
         limits = terms.tasks(settings)
         # A process without the role works on no task, and requeues tasks with expired leases.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
@@ -159,9 +172,9 @@ class Node:
         await require_main_secret(self._db, self._encryption)
 
     async def run(
-        self, stop: asyncio.Event, listener: socket.socket | None, *, on_ready: Callable[[], None] | None = None
+        self, stop: Stop, listener: socket.socket | None, *, on_ready: Callable[[], None] | None = None
     ) -> None:
-        """Start all parts, call `on_ready`, work until `stop` is set, and stop them."""
+        """Start all parts, call `on_ready`, work until the stop is requested, and stop them."""
         await self._housekeeping.run_once()
         await self._join()
         if self._delivery is not None:
@@ -178,19 +191,20 @@ class Node:
         if self._http is not None and listener is not None:
             self._http.on_started = on_ready
             serving = asyncio.create_task(self._http.serve(sockets=[listener]))
-            log.info("listening on %s:%s", *listener.getsockname()[:2])
         elif on_ready is not None:
             on_ready()
+        log_start(self._settings, self._roles.text, None if listener is None else listener.getsockname())
         gc.collect()
         gc.freeze()  # everything allocated so far lives until the end, so the collector can skip it
         gc.set_threshold(50_000, 20, 100)
         sys.setswitchinterval(_SWITCH_SECONDS)
-        await stop.wait()
+        await stop.requested.wait()
+        report = StopReport(self._clock, stop.reason)
         await self._stop(serving)
+        report.log_end()
 
     async def _stop(self, serving: asyncio.Task[None] | None) -> None:
         """Stop the parts in order. Each step gets the remaining time budget."""
-        log.info("stopping")
         budget = ShutdownBudget(self._settings.shutdown_grace, _HANDING_BACK_SECONDS)
         for chore in self._chores:
             chore.cancel()

@@ -7,13 +7,14 @@ from tidings import terms
 from tidings.api.connection import allow_open_files
 from tidings.core.access import jwt_secret
 from tidings.core.signer import Signer, WrongKey
+from tidings.logs import identity, log
 from tidings.model.encryption import DecryptionError
-from tidings.observe import log, start_logging
+from tidings.model.lease import new_node
 from tidings.process.listening import bind
 from tidings.process.stopping import Stop
 from tidings.process.worker import Channel, Worker
 from tidings.server.database import open_database, require_connections
-from tidings.server.node import Node, Roles
+from tidings.server.node import Node, Roles, node_name
 from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Unavailable
 
@@ -28,17 +29,22 @@ def _check_key(settings: Settings) -> None:
 
 
 async def serve(
-    settings: Settings, roles: Roles | None = None, *, migrate: bool = True, worker: Worker | None = None
+    settings: Settings,
+    roles: Roles | None = None,
+    *,
+    migrate: bool = True,
+    worker: Worker | None = None,
 ) -> None:
     """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.
 
     Raises `ConfigError`, also if the port is in use, and the errors of `open_database`.
     """
     roles = roles or Roles()
-    start_logging(settings.log_level, settings.log_format)
+    number = new_node()
+    identity.node = node_name(number)
     if worker is None or worker.index == 0:
         for weak in settings.weak_secrets():
-            log.warning("%s", weak)
+            log.warning("secret.weak", weak)
     terms.arm_failpoints(settings.failpoints)
     _check_key(settings)
     allow_open_files(settings.max_connections)
@@ -51,9 +57,9 @@ async def serve(
         try:
             await require_connections(db, settings, worker)
             secret = await jwt_secret(db, settings.jwt_secret)
-            node = Node(settings, roles, db, secret)
+            node = Node(settings, roles, db, secret, number)
             await node.prepare()
-            await node.run(stop.requested, listener, on_ready=None if channel is None else channel.ready)
+            await node.run(stop, listener, on_ready=None if channel is None else channel.ready)
         except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:

@@ -9,7 +9,8 @@ import msgspec
 from tidings import observe
 from tidings.core import outcomes
 from tidings.failpoint import point
-from tidings.model.task import Failure, PermanentFailure, Task
+from tidings.logs import log
+from tidings.model.task import Failure, PermanentFailure, State, Task
 from tidings.storage.tables import claims, tasks
 from tidings.tasks.context import WorkerContext
 
@@ -37,7 +38,14 @@ async def release_unreadable(context: WorkerContext, task: Task, error: msgspec.
     """Release a task with unreadable arguments or an unreadable cursor, for a worker of another release."""
     async with context.db.write(background=True) as tx:
         await claims.release_unreadable(tx, task.claim, _UNREADABLE, context.tuning.unreadable_ms, context.now)
-    observe.log.warning("task %s (%s): released for a worker of another release: %s", task.id, task.kind, error)
+    log.warning(
+        "task.unreadable",
+        "a task is released for a worker of another release",
+        task=task.id,
+        org=task.org_id,
+        kind=task.kind,
+        error=error,
+    )
 
 
 async def record_failure(context: WorkerContext, task: Task, error: Exception) -> None:
@@ -50,4 +58,4 @@ async def record_failure(context: WorkerContext, task: Task, error: Exception) -
     async with context.db.write(background=True) as tx:
         failed = await claims.fail_attempt(tx, task.claim, why, policy, context.now)
         await outcomes.notify(tx, failed, context.clock.now(), context.kinds)
-    outcomes.log(failed, f"{failed.state} ({why.code})")
+    outcomes.log(failed, "failed" if failed.state is State.FAILED else "attempt_failed")

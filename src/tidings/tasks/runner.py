@@ -205,7 +205,7 @@ class Runner:
 
     def _log(self, expired: list[Task]) -> None:
         for task in expired:
-            outcomes.log(task, "failed (lapsed)" if task.state is State.FAILED else "lapsed")
+            outcomes.log(task, "failed" if task.state is State.FAILED else "lapsed")
 
     async def _wait(self, delay: int | None) -> None:
         """Wait for a wake-up, or for `delay` milliseconds if a delay is given."""
@@ -228,7 +228,7 @@ class Runner:
     def _on_end(self, work: asyncio.Task[None]) -> None:
         self._slices.discard(work)
         if not work.cancelled() and (error := work.exception()) is not None:
-            observe.failure(f"task {work.get_name()}", error)
+            observe.failure("working on a task", error, task=work.get_name())
         self._woken.set()
 
 

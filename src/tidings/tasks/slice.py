@@ -265,7 +265,7 @@ class Slice:
     def _record_failure(self, error: Exception) -> None:
         """Record a failure, which the next step stores. An error while it is stored ends the slice."""
         if not isinstance(error, PermanentFailure):
-            observe.failure(f"task {self._task.id} ({self._task.kind})", error)
+            observe.failure("a chunk of a task", error, task=self._task.id, org=self._task.org_id, kind=self._task.kind)
         self._is_over = self._failure is not None
         self._failure = error
 

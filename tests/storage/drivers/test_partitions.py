@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from logged import text_of
 from tidings import ids
 from tidings.clock import DAY
 from tidings.core import wiping
@@ -69,7 +70,7 @@ async def test_a_week_in_the_default_partition_stays_there_and_the_next_is_creat
     # partition.
     assert (2, {"message_20260924", "attempt_20260924"}) == (made, await names(db))
     assert 2 == await store.create_partitions(db, NOW + WEEK)
-    assert "making partitions" not in caplog.text
+    assert "making partitions" not in text_of(caplog)
 
 
 async def test_only_emptied_weeks_are_dropped(db: Database) -> None:
@@ -117,7 +118,7 @@ async def test_a_week_that_a_transaction_reads_is_skipped_until_the_next_pass(
             assert 0 == await store.drop_empty_partitions(db, NOW)
 
     # One wait for two weeks: the lock that delays the first one also delays the second.
-    assert 1 == caplog.text.count("dropping partitions")
+    assert 1 == text_of(caplog).count("dropping partitions")
     assert 4 == await store.drop_empty_partitions(db, NOW)
     assert set() == await names(db)
 
@@ -134,7 +135,7 @@ async def test_concurrent_prunes_each_drop_the_remaining_partitions(
 
     await other.close()
     assert len(before - await names(db)) == sum(dropped) > 0
-    assert "Traceback" not in caplog.text
+    assert "Traceback" not in text_of(caplog)
 
 
 async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
@@ -150,7 +151,7 @@ async def test_a_partition_that_cannot_be_dropped_blocks_no_other_work(
     gone = await wiping.prune(db, NOW - WEEK, NOW, chunk=2)
 
     assert {"payloads": 1} == {kind: number for kind, number in gone.items() if number}
-    assert "dropping partitions" in caplog.text
+    assert "dropping partitions" in text_of(caplog)
 
 
 async def test_partitions_of_other_lengths_do_not_prevent_weekly_ones(db: Database) -> None:

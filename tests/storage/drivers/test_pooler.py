@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from logged import text_of
 from storage.drivers.pooler import Pooler
 from tidings import dsn
 from tidings.storage.drivers.database import Unavailable
@@ -55,7 +56,7 @@ async def test_a_pooler_that_refuses_startup_parameters_is_used_without_them(
     assert 1 == len(pooler.refused), "the other connections know"
     assert {""} == pooler.statements
     assert pooler.accepted > 1
-    assert 1 == caplog.text.count("TIDINGS_DB_PGBOUNCER=true")
+    assert 1 == text_of(caplog).count("TIDINGS_DB_PGBOUNCER=true")
 
 
 async def test_a_configured_pooler_gets_no_startup_parameters(pooler: Pooler, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,7 +68,7 @@ async def test_a_configured_pooler_gets_no_startup_parameters(pooler: Pooler, ca
 
     assert [] == pooler.refused
     assert {""} == pooler.statements
-    assert "PGBOUNCER" not in caplog.text
+    assert "PGBOUNCER" not in text_of(caplog)
 
 
 async def test_an_error_names_the_url_parameter_that_the_pooler_refuses(pooler: Pooler) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from logged import text_of
 from tidings.storage.drivers.database import Unavailable
 from tidings.storage.drivers.sqlite import SqliteDatabase
 from tidings.storage.drivers.store import migrate, opened
@@ -51,7 +52,7 @@ async def test_all_database_files_are_private_to_their_user(tmp_path: Path, capl
         await db.close()
     finally:
         os.umask(before)
-    assert "chmod" not in caplog.text
+    assert "chmod" not in text_of(caplog)
 
 
 async def test_a_file_that_others_may_read_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -61,7 +62,7 @@ async def test_a_file_that_others_may_read_causes_a_warning(tmp_path: Path, capl
     db = await opened(f"sqlite:///{path}")
     await db.close()
 
-    assert f"{path} has mode 0644" in caplog.text
+    assert f"file={path} mode=0644" in text_of(caplog)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
@@ -103,7 +104,7 @@ async def test_a_file_with_two_names_causes_a_warning(tmp_path: Path, caplog: py
     db = await opened(f"sqlite:///{path}")
     await db.close()
 
-    assert "2 hard links" in caplog.text
+    assert "links=2" in text_of(caplog)
 
 
 async def test_a_new_file_can_release_free_pages_and_an_older_one_still_opens(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import asyncpg
 
 from tidings.dsn import Postgres
-from tidings.observe import log
+from tidings.logs import log
 from tidings.storage.drivers.database import Unavailable
 
 CONNECT_SECONDS: Final = 5.0
@@ -64,7 +64,8 @@ class Connector:
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, UnicodeError) as error:
             raise Unavailable(self._refusal(error)) from error
         log.warning(
-            "PgBouncer refuses startup parameters; connecting without them. Set TIDINGS_DB_PGBOUNCER=true to avoid this"
+            "database.pooler",
+            "PgBouncer refuses startup parameters; connecting without them (set TIDINGS_DB_PGBOUNCER=true)",
         )
         self.pgbouncer = True
         return await self.connect(**given)

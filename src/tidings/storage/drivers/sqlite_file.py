@@ -25,7 +25,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
-from tidings.observe import log
+from tidings.logs import log
 from tidings.storage.drivers.database import Unavailable
 
 _AUTOCHECKPOINT_AT: Final = 65_536
@@ -72,10 +72,20 @@ class OwnedFile:
         for each in (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm", ".lock"))):
             mode = each.stat().st_mode & 0o777 if each.exists() else 0
             if mode & _OTHERS:
-                log.warning("%s has mode %04o, but the database holds secrets; run: chmod 600 %s", each, mode, each)
+                log.warning(
+                    "database.readable",
+                    "other users can read the database, which holds secrets; run chmod 600 on the file",
+                    file=each,
+                    mode=f"{mode:04o}",
+                )
         links = os.fstat(self._file).st_nlink
         if links > 1:
-            log.warning("%s has %d hard links; always open it by the same name", self.path, links)
+            log.warning(
+                "database.links",
+                "the database file has several hard links; always open it by the same name",
+                file=self.path,
+                links=links,
+            )
 
     def require_intact(self) -> None:
         """Raise `Unavailable` if the file at the path is not the open one, or is no longer a SQLite database."""

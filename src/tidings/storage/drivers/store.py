@@ -15,7 +15,8 @@ import asyncpg
 
 from tidings import dsn, ids
 from tidings.clock import DAY, SECOND
-from tidings.observe import failure, log
+from tidings.logs import log
+from tidings.observe import failure
 from tidings.storage.drivers.database import (
     Database,
     Dialect,
@@ -53,7 +54,7 @@ async def opened(
 
 def _warn(ignored: tuple[str, ...]) -> None:
     if ignored:
-        log.warning("ignored parameters of the database URL: %s", ", ".join(ignored))
+        log.warning("database.parameters", "parameters of the database URL are ignored", parameters=", ".join(ignored))
 
 
 Statements = Callable[..., AbstractAsyncContextManager[OneStatement]]

@@ -128,9 +128,9 @@ async def open_transactions(read: Read) -> OpenTransactions:
     return OpenTransactions(row["age"], bool(row["has_others"]))
 
 
-async def delete(tx: Write, node: int) -> None:
-    """Delete the row of a node."""
-    await tx.run(_DELETE, node=node)
+async def delete(tx: Write, node: int) -> bool:
+    """Delete the row of a node; return whether there was one."""
+    return await tx.run(_DELETE, node=node) > 0
 
 
 # -----------------------------------------------------------------------------------------------------------------
