@@ -116,11 +116,24 @@ async def test_a_batch_with_many_deliveries_is_written_in_a_transaction(db: Watc
         assert await path.count("delivery") == 3
 
 
+async def test_as_many_messages_as_a_small_batch_has_deliveries_are_written_in_one_statement(db: Watched) -> None:
+    app = await add_app(db)
+    await add_endpoint(db, app, URL)
+    async with running(db, core=CoreTuning(accept_small=12)) as path:
+        await path.send(app)
+        db.reset()
+
+        await asyncio.gather(*(path.send(app) for _ in range(12)))
+
+        assert (db.statements, db.transactions) == (1, 0)
+        assert await path.count("delivery") == 13
+
+
 async def test_a_batch_that_grows_while_it_waits_for_a_connection_stays_small(db: Watched) -> None:
     app = await add_app(db)
     for _ in range(2):
         await add_endpoint(db, app, URL)
-    async with running(db, core=CoreTuning(accept_small=8)) as path:
+    async with running(db, core=CoreTuning(accept_small=2)) as path:
         await path.send(app)
         db.reset()
         db.may_begin.clear()

@@ -10,13 +10,14 @@ from tidings.model.message import Draft
 from tidings.model.routing import Routing
 
 _FEW: Final = 8
-"""For an application with at most this many endpoints, `fan_out` returns this bound instead of a count."""
+"""For an application with at most this many endpoints, `fan_out` returns their number instead of a count."""
 
 
 def fan_out(routing: Routing, draft: Draft) -> int:
     """Return the number of deliveries of a message; small numbers are an upper bound."""
-    if len(routing.receivers) <= _FEW:
-        return _FEW
+    endpoints = len(routing.receivers)
+    if endpoints <= _FEW:
+        return endpoints
     return len(routing.match(draft.event_type, draft.channels))
 
 
