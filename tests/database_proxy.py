@@ -18,6 +18,7 @@ class DatabaseProxy:
         self.tuning = db.tuning
         self.require_intact = db.require_intact
         self.wrote_within = db.wrote_within
+        self.give_way = db.give_way
 
     @property
     def keeps_sessions(self) -> bool:

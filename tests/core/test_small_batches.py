@@ -42,6 +42,11 @@ class Watched(PostgresDatabase):
         super().__init__(*args, **kwargs)
         self.waits, self.may_begin = asyncio.Event(), asyncio.Event()
         self.may_begin.set()
+        self.gives_way = asyncio.Event()
+
+    async def give_way(self, seconds: float) -> None:
+        self.gives_way.set()
+        await super().give_way(seconds)
 
     @asynccontextmanager
     async def statement(self, *, background: bool = False) -> AsyncIterator[Any]:
@@ -358,3 +363,26 @@ async def test_a_pooler_between_gets_transactions(postgres_dsn: str) -> None:
         assert statements(pooled) is None
     finally:
         await pooled.close()
+
+
+async def test_settle_gives_way_to_a_write_that_a_caller_waits_for(db: Watched) -> None:
+    app = await add_app(db)
+    tuning = DeliveryTuning(settle_give_way_seconds=60)
+    async with Door() as door, running(db, delivering=terms(), tuning=tuning) as path:
+        await add_endpoint(db, app, door.url)
+        async with db.write():
+            await path.send(app)
+            await db.gives_way.wait()
+            held = [await path.count("attempt") for _ in range(30)]  # longer than settle would take
+        await path.until("attempt", 1)
+
+    assert set(held) == {0}
+
+
+async def test_settle_gives_way_for_a_bounded_time(db: Watched) -> None:
+    app = await add_app(db)
+    async with Door() as door, running(db, delivering=terms()) as path:
+        await add_endpoint(db, app, door.url)
+        async with db.write():
+            await path.send(app)
+            await path.until("attempt", 1)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Settle: record the attempts of many sends, and end or reschedule their deliveries, in one transaction.
 
-A batch starts when the previous one is committed. A small batch first waits some milliseconds for more results: no
-caller waits for it, and a transaction costs as much as a dozen messages. While the database is unavailable, results
+A batch starts when the previous one is committed. A small batch first waits some milliseconds for more results, and
+then gives way to accept for a bounded time: no caller waits for it, and a transaction costs as much as a dozen
+messages. While the database is unavailable, results
 stay in memory and are written later. If the process dies first, the leases expire and the messages are sent again.
 """
 
@@ -93,12 +94,17 @@ class SettleBatcher:
         try:
             while self._waiting:
                 if len(self._waiting) < self._tuning.settle_few and not self._closing:
-                    await asyncio.sleep(self._tuning.settle_linger_seconds)
+                    await self._linger()
                 self._batch = []
                 await self._settle(self._batch)
         finally:
             self._flushing = None
             self._batch = []
+
+    async def _linger(self) -> None:
+        """Wait for more results, and then for a time in which accept does not write: callers wait for that."""
+        await asyncio.sleep(self._tuning.settle_linger_seconds)
+        await self._db.give_way(self._tuning.settle_give_way_seconds)
 
     def _take_waiting(self) -> list[SendResult]:
         """Remove and return waiting results, at most one batch."""

@@ -34,7 +34,9 @@ class DeliveryTuning:
     """A batch with at most this many results, all successful, is settled in one statement."""
     settle_few: int = 64
     """A batch with fewer results first waits for more: a transaction costs as much as a dozen messages."""
-    settle_linger_seconds: float = 0.005
+    settle_linger_seconds: float = 0.01
     """How long it waits for them."""
+    settle_give_way_seconds: float = 0.015
+    """How long it then waits at most until accept does not write. Longer than an ordinary batch of accept."""
     settle_longest_pause_seconds: float = 2.0
     """The longest time between two tries to settle a batch, and how long stopping waits for progress."""

@@ -23,7 +23,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
 from functools import cache
@@ -314,6 +314,13 @@ class Database(Protocol):
         """
         ...
 
+    async def give_way(self, seconds: float) -> None:
+        """Wait until no foreground write is open, at most this many seconds: for background work before its write.
+
+        On SQLite it returns immediately, because the writer lock has that effect.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish the transactions in progress and close all connections."""
         ...
@@ -337,17 +344,62 @@ async def retried(work: Callable[[], Awaitable[Result]]) -> Result:
 _RECENT_SECONDS: Final = 1.0
 
 
-class ForegroundActivity:
-    """The time of this process's last foreground write."""
+def _resolve(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
-    __slots__ = ("_at",)
+
+class ForegroundActivity:
+    """The foreground writes of this process: those that are open, and the time of the last one."""
+
+    __slots__ = ("_at", "_open", "_waiting")
 
     def __init__(self) -> None:
         self._at = float("-inf")
+        self._open = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     def note(self) -> None:
         """Record a foreground write."""
         self._at = time.monotonic()
+
+    @contextmanager
+    def write(self, *, background: bool) -> Iterator[None]:
+        """Count a foreground write as open for the duration of a block; do nothing for a background write."""
+        if background:
+            yield
+            return
+        self.note()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open and self._waiting:
+                self._wake()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait until no foreground write is open, at most this many seconds.
+
+        A writer that begins its next write as soon as one has ended counts as if it had not stopped.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._open and loop.time() < until:
+            waiting = loop.create_future()
+            self._waiting.append(waiting)
+            timer = loop.call_at(until, _resolve, waiting)
+            try:
+                await waiting
+            finally:
+                timer.cancel()
+                with suppress(ValueError):  # woken by the end of a write
+                    self._waiting.remove(waiting)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            _resolve(each)
 
     @property
     def is_recent(self) -> bool:

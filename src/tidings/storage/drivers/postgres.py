@@ -304,28 +304,30 @@ class PostgresDatabase:
     ) -> AsyncIterator[PostgresWrite]:
         """Open a write transaction; `advisory_lock` is held until it ends."""
         del synced
-        if not background:
-            self._foreground.note()
-        async with self._connection() as connection:
-            tx = PostgresWrite(connection, self.tuning, self._generation.current())
-            try:
-                await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
-                if advisory_lock is not None:
-                    await tx.rows("SELECT pg_advisory_xact_lock(:lock)", lock=advisory_lock)
-                yield tx
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            await _commit(connection)
+        with self._foreground.write(background=background):
+            async with self._connection() as connection:
+                tx = PostgresWrite(connection, self.tuning, self._generation.current())
+                try:
+                    await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
+                    if advisory_lock is not None:
+                        await tx.rows("SELECT pg_advisory_xact_lock(:lock)", lock=advisory_lock)
+                    yield tx
+                except BaseException:
+                    await _roll_back(connection)
+                    raise
+                await _commit(connection)
         tx.committed()
 
     @asynccontextmanager
     async def statement(self, *, background: bool = False) -> AsyncIterator[PostgresStatement]:
         """Yield a connection for one statement that is its own transaction. Not behind PgBouncer."""
-        if not background:
-            self._foreground.note()
-        async with self._connection() as connection:
-            yield PostgresStatement(connection, self._generation.current())
+        with self._foreground.write(background=background):
+            async with self._connection() as connection:
+                yield PostgresStatement(connection, self._generation.current())
+
+    async def give_way(self, seconds: float) -> None:
+        """Wait until no foreground write of this process is open, at most this many seconds."""
+        await self._foreground.pause(seconds)
 
     async def connection_limit(self) -> int | None:
         """Return `max_connections` without the reserved ones. None behind PgBouncer, which shares connections."""
