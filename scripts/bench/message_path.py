@@ -4,7 +4,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from bench.service import Service, running, with_endpoints
 DRAIN_SECONDS = 120.0
 LOOK_SECONDS = 0.05
 STEADY_RATE = 2_000
+IDLE_SECONDS = 0.2
+IDLE_CPU = 0.05
+"""The share of a core below which a service counts as idle."""
 
 Figures = dict[str, Any]
 
@@ -71,7 +74,7 @@ class Run:
         self._database = database
         self._sink = sink
         self._folder = folder
-        self._shape = shape
+        self.shape = shape
         self._paths = paths
         self.accepted = 0
         self.requests = 0
@@ -85,7 +88,7 @@ class Run:
 
         `lost` is the number of messages, out of all requests, that never arrive.
         """
-        shape, sink = self._shape, self._sink
+        shape, sink = self.shape, self._sink
         traffic = Traffic(
             connections=shape.connections,
             rate=rate,
@@ -135,7 +138,7 @@ class Run:
         `owed` messages with one delivery each were in the database before, and must still be there.
         """
         seen, counted = self._sink.figures(), self._database.counts()
-        lost = self.accepted * self._shape.endpoints - self.expected
+        lost = self.accepted * self.shape.endpoints - self.expected
         found = {
             "messages": counted["message"],
             "idempotency records": counted["idempotency_record"],
@@ -176,7 +179,7 @@ class Run:
 
     def _drained(self) -> float:
         """Wait until the receiver has every message; return the time since the last response."""
-        limit = max(DRAIN_SECONDS, self._shape.seconds)
+        limit = max(DRAIN_SECONDS, self.shape.seconds)
         return until(lambda: self._sink.figures()["distinct"] >= self.expected, limit, "not all was delivered")
 
 
@@ -252,6 +255,49 @@ def _say_part(number: int, part: Figures) -> None:
         file=sys.stderr,
         flush=True,
     )
+
+
+def fan_out(folder: Path, database: Measured, shape: Shape) -> Figures:
+    """Measure the cost of a delivery, from the first message to the last attempt that is recorded.
+
+    Accept is faster than delivery, so a window of time would charge the deliveries with accept and omit the drain.
+    """
+    calibration = machine.calibration_ms()
+    with Sink(folder, shape.endpoints) as sink, running(folder, database) as service:
+        run = Run(database, sink, folder, replace(shape, seconds=shape.warm_up), [posting(service, sink.ports)])
+        run.drive(service, shape.rate or 0, warm_up=0)  # opens the connections
+        run.shape = shape
+        _idle(service)
+        expected, began = run.expected, time.monotonic()
+        before = [machine.cpu_seconds(pids) for pids in ([service.pid], database.pids)]
+        told = run.drive(service, shape.rate or 0, warm_up=0)
+        took = time.monotonic() - began
+        _idle(service)
+        after = [machine.cpu_seconds(pids) for pids in ([service.pid], database.pids)]
+        service.stop()
+        run.check()
+    deliveries = run.expected - expected
+    app, stored = ((after[n] - before[n]) * 1e3 / deliveries for n in range(2))
+    return {
+        "calibration": calibration,
+        "deliveries": deliveries,
+        "per_second": deliveries / took,
+        "delivery_app_ms": app,
+        "delivery_database_ms": stored,
+        "delivery_ms": app + stored,
+        **{name: told[name] for name in ("accepted", "drain", "others", "rss_most")},
+    }
+
+
+def _idle(service: Service) -> None:
+    """Wait until the service does nothing: then every attempt is recorded, which the check at the end confirms."""
+    used = machine.cpu_seconds([service.pid])
+    for _ in range(round(DRAIN_SECONDS / IDLE_SECONDS)):
+        time.sleep(IDLE_SECONDS)
+        used, before = machine.cpu_seconds([service.pid]), used
+        if used - before < IDLE_CPU * IDLE_SECONDS:
+            return
+    raise Unequal(f"the service was not idle within {DRAIN_SECONDS:.0f} s")
 
 
 def posting(service: Service, ports: Sequence[int], batch: int = 1) -> str:
