@@ -49,7 +49,8 @@
 -- creates the partitions of the next weeks, `prune` drops empty ones, and the default partitions take the other rows.
 
 -- Values of the installation, by name. `payloads_expired_to`: the message up to which payloads have expired.
--- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `main_secret_proof`:
+-- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `operator_secret`:
+-- SQLite only, signs the tokens with which the command line manages keys of a running service. `main_secret_proof`:
 -- shows whether a node has the same `main_secret`. `heartbeat:0` to `heartbeat:15`: the last writes of nodes, as proof
 -- that the database takes writes.
 CREATE TABLE setting (
@@ -186,6 +187,7 @@ CREATE TABLE api_key (
     app_id TEXT COLLATE "C",
     -- `operator`, `organization` or `application`.
     scope TEXT COLLATE "C" NOT NULL,
+    -- 1: the key changes nothing.
     read_only SMALLINT NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
     -- The last characters of the key.

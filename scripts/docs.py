@@ -135,6 +135,12 @@ PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's 
 PLANNED = ("v1.connector.", "v1.endpoint.transformation.", "v1.operational-webhook.")
 # Served beyond the public operations: internal ones of Svix's document, and our own.
 INTERNAL = (
+    "v1.management.authentication.create-api-token",
+    "v1.management.authentication.expire-api-token",
+    "v1.management.authentication.get-api-token",
+    "v1.management.authentication.list-api-tokens",
+    "v1.management.authentication.patch-api-token",
+    "v1.management.authentication.update-api-token",
     "v1.endpoint.get-throttling-status",
     "v1.event-type.export-openapi",
     "v1.message-attempt.count-by-endpoint",

@@ -79,6 +79,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "api.event_types": ("jsonschema_rs",),
     "cli.admin": ("tidings.cli.deletion", "tidings.model.signature"),
     "cli.demo": ("tidings.demo",),
+    "cli.keys": ("tidings.cli.key_access",),
     "cli.main": ("tidings.cli.commands",),
     "cli.issuing": ("tidings.server.database",),
     "cli.serve": (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.kit import database, new_task, reread, rows, run_sql, services_of, start
+from tidings.core.access import TokenSecrets
 from tidings.model.lease import new_node
 from tidings.model.task import State, TaskPolicy
 from tidings.process.stopping import Stop
@@ -22,7 +23,7 @@ $$ BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END $$
 
 
 def _server(db: Database, roles: Roles) -> Node:
-    return Node(Settings(), roles, db, "a secret")
+    return Node(Settings(), roles, db, TokenSecrets("a secret"))
 
 
 async def test_a_process_without_the_task_role_requeues_the_tasks_of_a_dead_one(postgres_dsn: str) -> None:

@@ -66,6 +66,12 @@ class Settings:
         " refuses one shorter than 32 bytes for `HS256`, 48 for `HS384`, 64 for `HS512`; elsewhere it logs a warning.",
         None,
     )
+    jwt_secret_previous: str | None = _doc(
+        "Another secret (or key in PEM) whose tokens are valid, but which signs none: for the rotation of `jwt_secret`."
+        " The same rules apply to it.",
+        None,
+        own=True,
+    )
     jwt_algorithm: str = _doc(
         "Algorithm of tokens. For `HS256`, `HS384` and `HS512`, `jwt_secret` is a text; for `RS256`, `RS384`, `RS512`"
         " and `EdDSA` it is a key in PEM. With a public key tokens are verified, but cannot be issued.",
@@ -251,7 +257,11 @@ class Settings:
 
     def weak_secrets(self) -> list[str]:
         """Return a warning for each secret that is too short, `jwt_secret` first."""
-        return values.weak_secrets(self.jwt_secret, self.jwt_algorithm, self.main_secret)
+        return values.weak_secrets(
+            {"jwt_secret": self.jwt_secret, "jwt_secret_previous": self.jwt_secret_previous},
+            self.jwt_algorithm,
+            self.main_secret,
+        )
 
     @property
     def listen(self) -> tuple[str, int]:

@@ -4,6 +4,7 @@
 from typing import Final
 
 from tidings.api import (
+    api_keys,
     apps,
     attempted,
     attempts,
@@ -46,5 +47,6 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *listing.ROUTES,
     *control.ROUTES,
     *authentication.ROUTES,
+    *api_keys.ROUTES,
     *health.ROUTES,
 )

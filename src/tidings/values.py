@@ -9,7 +9,7 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
@@ -178,15 +178,15 @@ _CONVERSIONS: Final[dict[Any, Callable[[object], Any]]] = {
 }
 
 
-def weak_secrets(jwt_secret: str | None, jwt_algorithm: str, main_secret: str | None) -> list[str]:
-    """Return a warning for each secret that is too short, the one that signs tokens first."""
-    least, given, main = _JWT_SECRET_BYTES.get(jwt_algorithm, 0), size(jwt_secret), size(main_secret)
-    found = []
-    if 0 < given < least:
-        found.append(
-            f"jwt_secret has {given} bytes, and {jwt_algorithm} needs at least {least}: anyone who guesses it can sign"
-            " tokens. Set TIDINGS_JWT_SECRET to a longer random text, as from `openssl rand -base64 48`."
-        )
+def weak_secrets(jwt_secrets: Mapping[str, str | None], jwt_algorithm: str, main_secret: str | None) -> list[str]:
+    """Return a warning for each secret that is too short, those that sign tokens first, by the names of settings."""
+    least, main = _JWT_SECRET_BYTES.get(jwt_algorithm, 0), size(main_secret)
+    found = [
+        f"{name} has {size(secret)} bytes, and {jwt_algorithm} needs at least {least}: anyone who guesses it can sign"
+        f" tokens. Set TIDINGS_{name.upper()} to a longer random text, as from `openssl rand -base64 48`."
+        for name, secret in jwt_secrets.items()
+        if 0 < size(secret) < least
+    ]
     if 0 < main < _MAIN_SECRET_BYTES:
         found.append(
             f"main_secret has {main} bytes and should have at least {_MAIN_SECRET_BYTES}: anyone who guesses it can"

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 import live
@@ -14,7 +15,7 @@ from tidings.demo.processes import ReceiverProcess
 
 @dataclass(frozen=True)
 class Tenant:
-    """A test's share of a common server: the address, and a token of an empty organization."""
+    """A test's share of a common server: the address, and a token or an API key of an empty organization."""
 
     url: str
     token: str
@@ -40,9 +41,19 @@ def postgresql_server(postgres_cluster: Server, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, database_kind: str) -> Tenant:
-    """Give a server, once on each database."""
+    """Give a server, once on each database: on SQLite with an API key, on PostgreSQL with a token."""
     running: live.Live = request.getfixturevalue(f"{database_kind}_server")
-    return Tenant(running.url, running.token_of(f"org_{uuid.uuid4().hex}"))
+    org_id = f"org_{uuid.uuid4().hex}"
+    token = running.token_of(org_id)
+    return Tenant(running.url, _key(running.url, org_id, token) if database_kind == "sqlite" else token)
+
+
+def _key(url: str, org_id: str, token: str) -> str:
+    """Return a new API key of an organization. SDKs take what follows a dot in a token for the name of a region."""
+    path = f"/api/v1/management/authentication/{org_id}/api-token"
+    response = httpx.post(url + path, json={"name": "sdk"}, headers={"authorization": f"Bearer {token}"})
+    key: str = response.json()["token"]
+    return key
 
 
 @pytest.fixture

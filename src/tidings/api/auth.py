@@ -6,6 +6,7 @@ Invalid tokens are not cached: they must not evict valid ones. The keyring cache
 a query, so `principal`, which does not wait, raises `KeyLookup` for it.
 """
 
+import contextlib
 import hashlib
 from typing import Final
 
@@ -14,12 +15,13 @@ import msgspec
 from tidings.api.tuning import ApiTuning
 from tidings.clock import SECOND, Clock
 from tidings.core import sessions
+from tidings.core.access import TokenSecrets
 from tidings.core.keyring import Keyring
 from tidings.core.services import Services
 from tidings.core.signer import Signer
 from tidings.errors import AppError, unauthorized
 from tidings.model import api_key
-from tidings.model.token import Claims, Grant, Principal, grant_of
+from tidings.model.token import Claims, Grant, Principal, grant_of, operator_grant
 
 _HEADER_MAX: Final = 8_192
 _DIGEST_LENGTH: Final = 32
@@ -58,19 +60,23 @@ class KeyLookup(Exception):
 class Gatekeeper:
     """Verifies tokens and API keys, and caches the grants of valid ones."""
 
-    __slots__ = ("_cached_max", "_clock", "_grants", "_keyring", "signer")
+    __slots__ = ("_cached_max", "_clock", "_grants", "_keyring", "_operator", "_signers", "signer")
 
     def __init__(
         self,
-        secret: str,
+        secrets: TokenSecrets | str,
         clock: Clock,
         algorithm: str = "HS256",
         *,
         keyring: Keyring | None = None,
         tuning: ApiTuning = ApiTuning(),
     ) -> None:
-        """Without a keyring, API keys are refused."""
-        self.signer = Signer(secret, algorithm)
+        """Verify tokens with these secrets; a text is the only secret. Without a keyring, API keys are refused."""
+        given = TokenSecrets(secrets) if isinstance(secrets, str) else secrets
+        self.signer = Signer(given.current, algorithm)
+        others = () if given.previous is None else (Signer(given.previous, algorithm),)
+        self._signers = (self.signer, *others)
+        self._operator = None if given.operator is None else Signer(given.operator)
         self._keyring = keyring
         self._clock = clock
         self._cached_max = tuning.tokens_cached
@@ -110,7 +116,7 @@ class Gatekeeper:
             raise unauthorized()
         if keyring is not None and token.lstrip().startswith(_KEY_PREFIX):
             raise KeyLookup(keyring, header, _key_text(token.strip()))
-        grant = grant_of(self._claims(token.strip()))
+        grant = self._grant_of(token.strip())
         if grant.holds(self._clock.now()):
             self._cache(header, grant)
         return grant
@@ -120,16 +126,23 @@ class Gatekeeper:
             del self._grants[next(iter(self._grants))]
         self._grants[header] = grant
 
-    def _claims(self, token: bytes) -> Claims:
-        """Verify the signature and return the claims. The settings choose the algorithm, never the token."""
-        if self.signer.is_secret(token):
+    def _grant_of(self, token: bytes) -> Grant:
+        """Verify the signature and return the grant. The settings choose the algorithm, never the token."""
+        if any([signer.is_secret(token) for signer in self._signers]):  # noqa: C419 - all, so that the time reveals none
             raise unauthorized(_HINT)
         try:
-            return _claims_of(
-                _body.decode(self.signer.verified(token)), hashlib.sha256(token).hexdigest()[:_DIGEST_LENGTH]
-            )
+            for signer in self._signers:
+                with contextlib.suppress(ValueError):
+                    return grant_of(_read_claims(token, signer.verified(token)))
+            if self._operator is not None:
+                return operator_grant(_read_claims(token, self._operator.verified(token)))
         except (ValueError, OverflowError, RecursionError) as error:
             raise _unauthorized(error) from error
+        raise unauthorized()
+
+
+def _read_claims(token: bytes, claims: bytes) -> Claims:
+    return _claims_of(_body.decode(claims), hashlib.sha256(token).hexdigest()[:_DIGEST_LENGTH])
 
 
 def _key_text(token: bytes) -> str:

@@ -27,6 +27,8 @@ _NAME: Final = {"type": "string", "maxLength": text.LENGTH_MAX, "pattern": r"^[a
 _PATH: Final[dict[str, Json]] = {
     "event_type_name": _NAME,
     "attempt_id": {"type": "string", "pattern": "^atmpt_[A-Za-z0-9]{27}$"},
+    "env_id": {"type": "string", "minLength": 1},
+    "key_id": {"type": "string", "pattern": "^key_[A-Za-z0-9]{27}$"},
     "task_id": {"type": "string", "pattern": "^qtask_[A-Za-z0-9]{27}$"},
 }
 _REFERENCE: Final = {**_NAME, "minLength": 1}

@@ -3,6 +3,7 @@
 
 from typing import Final
 
+from tidings import ids
 from tidings.api import samples
 from tidings.api.routes import EventStream
 
@@ -16,7 +17,7 @@ TAGS: Final = {
     "Broadcast": "Messages to every application of the organization.",
     "Background Tasks": "Background tasks: long-running work, such as recovering an endpoint after an outage.",
     "Background Task Control": "Commands for background tasks, and ways to follow them.",
-    "Authentication": "Tokens with which the users of an application call the API.",
+    "Authentication": "Tokens with which the users of an application call the API, and API keys.",
     "Health": "Health checks for load balancers and monitoring.",
     "Webhook": "Operational events that the service records for the organization.",
 }
@@ -56,12 +57,14 @@ PATH: Final = {
     "attempt_id": "The id of the attempt.",
     "event_type_name": "The name of the event type.",
     "task_id": "The id of the background task.",
+    "env_id": "The id of the organization.",
+    "key_id": "The id of the API key.",
     "export_id": "The id of the export, as in the link that its background task returns.",
     "idempotency-key": (
         "A key that identifies the request for twelve hours. A request repeated with the same key runs once, and both"
         " calls get the same response."
     ),
-    "authorization": "A token of the organization, or of an application, as a JSON Web Token.",
+    "authorization": "An API key, or a token of the organization or of an application as a JSON Web Token.",
 }
 """The descriptions of path parameters and of headers."""
 
@@ -72,6 +75,8 @@ EXAMPLES: Final = {
     "attempt_id": samples.ATTEMPT,
     "event_type_name": samples.EVENT_TYPE,
     "task_id": samples.TASK,
+    "env_id": ids.DEFAULT_ORG,
+    "key_id": samples.API_KEY,
     "export_id": samples.TASK,
     "idempotency-key": samples.IDEMPOTENCY_KEY,
 }

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from tidings import __version__
-from tidings.cli import admin, backup, deliveries, demo, health, serve, task_control, task_run, tasks, token
+from tidings.cli import admin, backup, deliveries, demo, health, keys, serve, task_control, task_run, tasks, token
 from tidings.cli.flags import hide_types_of_flags
 from tidings.cli.remote import RemoteError
 from tidings.settings import ConfigError
@@ -27,6 +27,7 @@ app.command("serve")(serve.serve)
 app.command("migrate")(serve.migrate)
 app.command("config")(admin.show_config)
 app.add_typer(token.app, name="jwt")
+app.add_typer(keys.app, name="keys")
 app.add_typer(admin.keys, name="asymmetric-key")
 app.command("wipe")(admin.wipe)
 app.command("prune")(admin.prune)

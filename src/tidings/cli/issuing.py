@@ -5,7 +5,7 @@ import asyncio
 
 from tidings.cli.serve import SECRET
 from tidings.clock import SystemClock
-from tidings.core.access import issue_org_token, jwt_secret, stored_secret
+from tidings.core.access import ORG_TOKEN_MS, issue_org_token, jwt_secret, stored_secret
 from tidings.core.signer import Signer, WrongKey
 from tidings.errors import AppError
 from tidings.ids import OrgId
@@ -13,11 +13,13 @@ from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Unavailable
 
 
-def issue(settings: Settings, org_id: OrgId) -> str:
-    """Return a token of an organization."""
+def issue(settings: Settings, org_id: OrgId, lifetime_ms: int | None = None) -> str:
+    """Return a token of an organization; without a lifetime it is valid for ten years."""
     secret = asyncio.run(_secret(settings))
     try:
-        return issue_org_token(Signer(secret, settings.jwt_algorithm), org_id, SystemClock().now())
+        return issue_org_token(
+            Signer(secret, settings.jwt_algorithm), org_id, SystemClock().now(), lifetime_ms or ORG_TOKEN_MS
+        )
     except (WrongKey, AppError) as error:
         raise ConfigError(str(error)) from error
 

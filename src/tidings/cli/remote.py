@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 _TIMEOUT_SECONDS = 10.0
+_SUCCESS = (http.client.OK, http.client.ACCEPTED, http.client.NO_CONTENT)
 _HINTS: Mapping[int, str] = {
     401: "the server rejects the token; create one with `tidings jwt generate`",
     403: "the token does not allow this operation",
@@ -47,8 +48,8 @@ class Remote:
             raise RemoteError("no token: pass --token or set TIDINGS_TOKEN; create one with `tidings jwt generate`")
         given = urlencode({name: value for name, value in query.items() if value is not None})
         status, response = self._request(method, f"{path}?{given}" if given else path, body)
-        if status not in (http.client.OK, http.client.ACCEPTED):
-            raise RemoteError(f"{self._url}: {_HINTS.get(status) or _detail(status, response)}")
+        if status not in _SUCCESS:
+            raise RemoteError(f"{self._url}: {_HINTS.get(status) or detail_of(status, response)}")
         return response
 
     def head(self, path: str) -> int:
@@ -86,7 +87,7 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _detail(status: int, body: bytes) -> str:
+def detail_of(status: int, body: bytes) -> str:
     """Return the detail of an error response in any format."""
     try:
         parsed: Any = json.loads(body)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tidings.cli.durations import parse_lifetime
 from tidings.cli.serve import ConfigFile, DatabaseUrl
 from tidings.config import load
 from tidings.ids import DEFAULT_ORG, ORG, OrgId
@@ -22,12 +23,18 @@ def jwt() -> None:
 def generate(
     org: Annotated[str, typer.Argument(metavar="[ORG]", help="The organization's id, `org_…`.")] = DEFAULT_ORG,
     *,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="DURATION", help="How long it is valid. Default: ten years.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the token only.")] = False,
     db: DatabaseUrl = None,
     config: ConfigFile = None,
 ) -> None:
-    """Print a token for an organization. It is valid for ten years."""
+    """Print a token for an organization. It is valid for ten years, unless --expires is given."""
     if not org.startswith(ORG):
         raise ConfigError(f"{org!r} is not an organization id; it must start with {ORG}")
+    lifetime_ms = parse_lifetime(expires, "--expires")
     from tidings.cli import issuing  # noqa: PLC0415 - slow to import, and unused by other commands
 
-    typer.echo(f"Token (Bearer): {issuing.issue(load(file=config, db_dsn=db), OrgId(org))}")
+    token = issuing.issue(load(file=config, db_dsn=db), OrgId(org), lifetime_ms)
+    typer.echo(token if quiet else f"Token (Bearer): {token}")

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Access control: the secret that signs tokens, issuing tokens, and finding the applications that a caller may use."""
+"""Access control: the secrets that sign tokens, issuing tokens, and finding the applications that a caller may use."""
 
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tidings.clock import DAY, SECOND
+from tidings.clock import DAY, MINUTE, SECOND
 from tidings.core.services import Services
 from tidings.core.signer import Signer, as_signer
 from tidings.errors import not_found
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
-from tidings.model.token import ISSUER, Capability, Principal
+from tidings.model.token import ISSUER, OPERATOR, Capability, Principal
 from tidings.storage.drivers.database import Database, retried
 from tidings.storage.drivers.sqlite_file import stored_setting
 from tidings.storage.tables import apps, nodes
@@ -27,15 +27,48 @@ _ISSUED_HERE: Final = "iat_ms"
 """The claim with the issue time in milliseconds. The clock of this service sets it and also decides expiry."""
 
 
+_OPERATOR_SECRET_NAME: Final = "operator_secret"  # noqa: S105 - as above
+_OPERATOR_TOKEN_MS: Final = MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSecrets:
+    """The secrets of tokens: `current` signs and verifies, the others verify."""
+
+    current: str
+    previous: str | None = None
+    operator: str | None = None
+    """Signs the tokens with which the command line manages a running server that owns its database file."""
+
+
+async def token_secrets(db: Database, given: str | None, previous: str | None) -> TokenSecrets:
+    """Return the secrets of a process, from its settings and from the database."""
+    operator = await _generated(db, _OPERATOR_SECRET_NAME) if db.has_one_writer else None
+    return TokenSecrets(await jwt_secret(db, given), previous, operator)
+
+
+def stored_operator_secret(path: Path) -> str | None:
+    """Return the secret of operators' tokens in a SQLite file; who may read that file operates the installation."""
+    return stored_setting(path, _OPERATOR_SECRET_NAME)
+
+
+def issue_operator_token(secret: str, now: int) -> str:
+    """Issue a token with which the command line acts as an operator for a minute."""
+    return Signer(secret).signed({"sub": OPERATOR, "exp": (now + _OPERATOR_TOKEN_MS) // SECOND})
+
+
 async def jwt_secret(db: Database, given: str | None) -> str:
     """Return the secret that signs tokens: the given one, or one that is generated once and stored in the database."""
-    if given:
-        return given
+    return given or await _generated(db, _SECRET_NAME)
+
+
+async def _generated(db: Database, name: str) -> str:
+    """Return a secret from the database; generate it if there is none."""
     fresh = secrets.token_urlsafe(_SECRET_BYTES)
 
     async def work() -> str:
         async with db.write() as tx:
-            return await nodes.get_or_set_setting(tx, _SECRET_NAME, fresh)
+            return await nodes.get_or_set_setting(tx, name, fresh)
 
     return await retried(work)
 
@@ -45,9 +78,9 @@ def stored_secret(path: Path) -> str | None:
     return stored_setting(path, _SECRET_NAME)
 
 
-def issue_org_token(key: Signer | str, org_id: OrgId, now: int) -> str:
+def issue_org_token(key: Signer | str, org_id: OrgId, now: int, lifetime_ms: int = ORG_TOKEN_MS) -> str:
     """Issue a token with access to an organization; `now` is in milliseconds."""
-    return _issued(key, now, ORG_TOKEN_MS, {"sub": org_id})
+    return _issued(key, now, lifetime_ms, {"sub": org_id})
 
 
 def issue_app_token(

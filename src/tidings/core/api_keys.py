@@ -4,8 +4,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from tidings.core.idempotency import Response
+from tidings.core.services import Services
 from tidings.core.tuning import CoreTuning
-from tidings.errors import bad_request, not_found
+from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import API_KEY, MANAGEMENT_ORG, STEP_MS, AppId, OrgId, new
 from tidings.model import api_key
 from tidings.model.api_key import ApiKey, KeyScope
@@ -60,6 +62,19 @@ async def create(db: Database, draft: KeyDraft, now: int, tuning: CoreTuning = C
             return await add(tx, draft, now, tuning)
 
     return await retried(work)
+
+
+async def create_once(services: Services, draft: KeyDraft, idempotency_key: str | None) -> NewKey:
+    """Create a key; raise `conflict` for a repeated request, because nothing stores the text of the first key."""
+    made: list[NewKey] = []
+
+    async def work(tx: Write) -> None:
+        made[:] = [await add(tx, draft, services.clock.now(), services.tuning)]
+
+    await services.idempotency.once(idempotency_key, work, lambda _: Response(200, b"{}"))
+    if not made:
+        raise conflict("An earlier request created this key, which cannot be shown again; create another one.")
+    return made[0]
 
 
 async def add(tx: Write, draft: KeyDraft, now: int, tuning: CoreTuning = CoreTuning()) -> NewKey:

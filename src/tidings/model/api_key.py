@@ -19,6 +19,7 @@ from typing import Final
 
 from tidings.clock import DAY
 from tidings.ids import AppId, OrgId
+from tidings.model.text import NAME
 from tidings.model.token import ALL, FOREVER, VIEW_ONLY, KeyName, Principal
 
 PREFIX: Final = "tidings_"
@@ -93,6 +94,18 @@ class ApiKey:
     def has_ended(self, now: int) -> bool:
         """Return whether the key is expired, or its revocation has taken effect."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+def name_error(name: str) -> str | None:
+    """Return an error message for an invalid name of a key: it is shown on terminals."""
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable() or not name.strip():
+        return f"name must have 1 to {NAME_LENGTH_MAX} printable characters"
+    return None
+
+
+def is_reference(reference: str) -> bool:
+    """Return whether a text can be the id or the uid of an application."""
+    return NAME.fullmatch(reference) is not None
 
 
 def new_text() -> str:

@@ -7,12 +7,14 @@ from typing import Final
 
 from tidings.clock import MINUTE
 from tidings.errors import AppError, bad_request, unauthorized
-from tidings.ids import APP, ORG, AppId, OrgId
+from tidings.ids import APP, MANAGEMENT_ORG, ORG, AppId, OrgId
 
 LEEWAY_MS: Final = 15 * MINUTE
 """The largest difference of the token issuer's clock."""
 ISSUER: Final = "svix-server"
 FOREVER: Final = 1 << 62
+OPERATOR: Final = "operator"
+"""The subject of the tokens of the command line."""
 
 
 class AppPortalCapability(Enum):
@@ -139,6 +141,13 @@ def grant_of(claims: Claims) -> Grant:
     starts = [timestamp for timestamp in (claims.issued_at, claims.not_before) if timestamp is not None]
     until = FOREVER if claims.expires_at is None else claims.expires_at + LEEWAY_MS
     return Grant(_principal_of(claims, until), since=max(starts) - LEEWAY_MS if starts else 0, until=until)
+
+
+def operator_grant(claims: Claims) -> Grant:
+    """Return the grant of a token of the command line, which expires without leeway; raise ValueError for another."""
+    if claims.sub != OPERATOR or claims.expires_at is None:
+        raise ValueError("not a token of the command line")
+    return Grant(Principal(MANAGEMENT_ORG, is_operator=True, until=claims.expires_at), 0, claims.expires_at)
 
 
 def _principal_of(claims: Claims, until: int) -> Principal:

@@ -22,6 +22,7 @@ from tidings.api.context import Context
 from tidings.api.ratelimit import Limiter
 from tidings.clock import SECOND, Clock, SharedClock, SystemClock
 from tidings.core.accept import AcceptBatcher
+from tidings.core.access import TokenSecrets
 from tidings.core.clock_watch import ClockWatch
 from tidings.core.delivery_sink import NO_DELIVERY
 from tidings.core.heartbeat import Heartbeat
@@ -79,7 +80,9 @@ def node_name(number: int) -> str:
 class Node:
     """The parts of one process, and their start and stop."""
 
-    def __init__(self, settings: Settings, roles: Roles, db: Database, secret: str, number: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, roles: Roles, db: Database, secrets: TokenSecrets, number: int | None = None
+    ) -> None:
         """`number` is part of the node's name and of its lease tokens."""
         self._settings = settings
         self._roles = roles
@@ -108,7 +111,7 @@ class Node:
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._task_watcher: TaskWatcher | None = None
-        self._http = self._make_http(secret, kinds) if roles.api else None
+        self._http = self._make_http(secrets, kinds) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
@@ -138,7 +141,7 @@ class Node:
         if self._delivery is not None:
             self._delivery.schedule.wake()
 
-    def _make_http(self, secret: str, kinds: Mapping[str, Handler]) -> HttpServer:
+    def _make_http(self, secrets: TokenSecrets, kinds: Mapping[str, Handler]) -> HttpServer:
         settings = self._settings
         services = Services(
             self._db,
@@ -155,7 +158,7 @@ class Node:
         context = Context(
             services=services,
             acceptor=self._acceptor,
-            gatekeeper=Gatekeeper(secret, self._clock, settings.jwt_algorithm, keyring=self._keyring),
+            gatekeeper=Gatekeeper(secrets, self._clock, settings.jwt_algorithm, keyring=self._keyring),
             portal_url=(settings.app_portal_url or "").rstrip("/") or None,
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,

@@ -5,7 +5,7 @@ import socket
 
 from tidings import terms
 from tidings.api.connection import allow_open_files
-from tidings.core.access import jwt_secret
+from tidings.core.access import token_secrets
 from tidings.core.signer import Signer, WrongKey
 from tidings.logs import identity, log
 from tidings.model.encryption import DecryptionError
@@ -20,12 +20,14 @@ from tidings.storage.drivers.database import Unavailable
 
 
 def _check_key(settings: Settings) -> None:
-    """Raise `ConfigError` if `jwt_secret` does not fit `jwt_algorithm`, before the database is opened and migrated."""
-    try:
-        if settings.jwt_secret:
-            Signer(settings.jwt_secret, settings.jwt_algorithm)
-    except WrongKey as error:
-        raise ConfigError(str(error)) from error
+    """Raise `ConfigError` if a secret does not fit `jwt_algorithm`, before the database is opened and migrated."""
+    for name in ("jwt_secret", "jwt_secret_previous"):
+        secret = getattr(settings, name)
+        try:
+            if secret:
+                Signer(secret, settings.jwt_algorithm)
+        except WrongKey as error:
+            raise ConfigError(str(error).replace("jwt_secret", name)) from error
 
 
 async def serve(
@@ -56,8 +58,8 @@ async def serve(
         db = await open_database(settings, migrate=migrate)
         try:
             await require_connections(db, settings, worker)
-            secret = await jwt_secret(db, settings.jwt_secret)
-            node = Node(settings, roles, db, secret, number)
+            secrets = await token_secrets(db, settings.jwt_secret, settings.jwt_secret_previous or None)
+            node = Node(settings, roles, db, secrets, number)
             await node.prepare()
             await node.run(stop, listener, on_ready=None if channel is None else channel.ready)
         except (DecryptionError, WrongKey) as error:
