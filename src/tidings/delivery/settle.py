@@ -15,6 +15,7 @@ from typing import Final
 from tidings.clock import Clock
 from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.budget import MemoryBudget
+from tidings.delivery.failure_summary import FailureSummary
 from tidings.delivery.outcome import SendResult
 from tidings.delivery.protocols import ClaimRequests
 from tidings.delivery.settle_batch import SettleWriter, is_written
@@ -44,6 +45,7 @@ class SettleBatcher:
         self._claims = claims
         self._tuning = tuning
         self._writer = SettleWriter(health)
+        self._failures = FailureSummary(tuning)
         self._statements = statements(db)
         self._budget = MemoryBudget(0, 0)
         self._waiting: deque[SendResult] = deque()
@@ -89,6 +91,7 @@ class SettleBatcher:
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.wait([self._flushing])
+        self._failures.flush()
 
     async def _flush(self) -> None:
         try:
@@ -197,6 +200,7 @@ class SettleBatcher:
         count("deliveries.delivered", delivered)
         count("deliveries.failed", sum([result.attempt is not None for result in batch]) - delivered)
         if delivered < len(batch):
+            self._failures.add(batch)
             timestamps = [timestamp for result in batch for timestamp in _next_timestamps(result, now)]
             if timestamps:
                 self._claims.due_at(min(timestamps))

@@ -38,5 +38,13 @@ class DeliveryTuning:
     """How long it waits for them."""
     settle_give_way_seconds: float = 0.015
     """How long it then waits at most until accept does not write. Longer than an ordinary batch of accept."""
+    summary_seconds: float = 60.0
+    """The least time between two lines of the log about one failing endpoint."""
+    summary_first_seconds: float = 1.0
+    """How long the first such line after a quiet time waits for more failures."""
+    summary_lines: int = 100
+    """The most endpoints that have a line at a time."""
+    summary_endpoints: int = 10_000
+    """The most failing endpoints that are counted between two lines."""
     settle_longest_pause_seconds: float = 2.0
     """The longest time between two tries to settle a batch, and how long stopping waits for progress."""

@@ -52,6 +52,14 @@ def parse_url(url: str) -> can_ada.URL:
     return parts
 
 
+def host_of(url: str) -> str:
+    """Return the host of a stored URL, without user, port and path; empty if it is not valid any more."""
+    try:
+        return str(parse_url(url).hostname)
+    except InvalidUrl:
+        return ""
+
+
 def normalize_url(url: str) -> str:
     """Return an http or https URL in its normal form; raises `InvalidUrl`.
 
