@@ -6,7 +6,7 @@ from typing import Final
 
 from tidings import failpoint
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
-from tidings.clock import HOUR
+from tidings.clock import HOUR, SECOND
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
@@ -81,6 +81,12 @@ def tasks(settings: Settings) -> RunnerLimits:
         chunk_rows=settings.task_chunk,
         backlog=settings.replay_backlog,
     )
+
+
+def message_retention(settings: Settings) -> int | None:
+    """Return the age in milliseconds at which messages are deleted; None if they are kept."""
+    seconds = settings.message_retention_seconds
+    return None if seconds is None else seconds * SECOND
 
 
 def arm_failpoints(failpoints: str) -> None:

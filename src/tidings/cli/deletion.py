@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from tidings.clock import SystemClock
 from tidings.core import wiping
+from tidings.core.message_retention import return_space
 from tidings.core.wiping import PruneCount
 from tidings.ids import OrgId
 from tidings.server.database import open_database
@@ -32,10 +33,13 @@ def count_prunable(settings: Settings, before: int, *, chunk: int) -> list[str]:
 
 def prune(settings: Settings, before: int, *, chunk: int, deliveries: bool) -> list[str]:
     """Delete the messages from before a timestamp; return lines with the counts."""
-    now = SystemClock().now()
-    deleted = _with_database(
-        settings, lambda database: wiping.prune(database, before, now, chunk=chunk, deliveries=deliveries)
-    )
+
+    async def work(database: Database) -> Counter[str]:
+        deleted = await wiping.prune(database, before, SystemClock().now(), chunk=chunk, deliveries=deliveries)
+        await return_space(database)
+        return deleted
+
+    deleted = _with_database(settings, work)
     lines = [_pruned_text(deleted)]
     if deleted["kept"]:
         lines.append(

@@ -36,6 +36,18 @@ class CoreTuning:
     """The most payloads that one transaction deletes, so that other writes hardly wait."""
     expiry_chunk_bytes: int = 256 * 1024
     """The most bytes of them: the cost of deleting a payload grows with its size, because SQLite visits each page."""
+    retention_rows: int = 64
+    """The messages that one transaction of retention deletes on SQLite, where other writes wait for it."""
+    retention_rows_shared: int = 500
+    """The same on PostgreSQL, where it locks these rows only."""
+    retention_attempts_per_message: int = 4
+    """A transaction deletes at most this many attempts for each of its messages; the rest follow in further ones."""
+    retention_week_rows: int = 5_000
+    """The messages whose event ids one transaction deletes, before their partition is dropped."""
+    vacuum_pages: int = 100
+    """The pages that one transaction returns to the file system on SQLite."""
+    vacuum_reserve: float = 0.1
+    """The part of a SQLite file that stays free for new rows."""
     encrypted_at_once: int = 100
     """The endpoints whose stored secrets one transaction encrypts."""
     watch_seconds: float = 1.0

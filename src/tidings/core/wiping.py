@@ -64,7 +64,7 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
         oldest_kept = min([*kept, oldest_kept] if oldest_kept else kept, default=None)
     ended = min(before, now) - HOUR  # an hour covers the clock skew, so no new row belongs there
     # The bucket index must keep the entries of the remaining messages and of their attempts, which are newer.
-    await _prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
+    await prune_bucket_index(db, ended if oldest_kept is None else min(ended, timestamp_of(oldest_kept)), chunk)
     await store.drop_empty_partitions(db, ended)
     deleted["payloads"] = await retention.expire(db, now)
     return deleted
@@ -95,7 +95,7 @@ async def _prune_messages(db: Database, found: list[str], deleted: Counter[str],
     return kept
 
 
-async def _prune_bucket_index(db: Database, before: int, chunk: int) -> None:
+async def prune_bucket_index(db: Database, before: int, chunk: int) -> None:
     """Delete the entries of time buckets that ended before a timestamp; new rows never belong to such a bucket."""
     first = bucket_index.bucket_of(first_at(MESSAGE, before))
     last = ("", "", "")
@@ -152,7 +152,7 @@ async def _in_transaction(db: Database, work: Callable[[Write], Awaitable[Result
     """Run work in a transaction of its own, with retries."""
 
     async def transaction() -> Result:
-        async with db.write() as tx:
+        async with db.write(background=True) as tx:
             return await work(tx)
 
     return await retried(transaction)

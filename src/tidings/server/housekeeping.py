@@ -5,7 +5,7 @@ import asyncio
 from typing import Final
 
 from tidings.clock import HOUR, SECOND, Clock
-from tidings.core import api_keys, health, operational, retention, sessions
+from tidings.core import api_keys, health, message_retention, operational, retention, sessions
 from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.signing import encrypt_stored_secrets
@@ -25,11 +25,20 @@ _EXPIRE_CHUNK: Final = 1_000
 class Housekeeping:
     """Work at the start and once an hour, on each node. All of it is idempotent."""
 
-    def __init__(self, db: Database, clock: Clock, notifier: Notifier, encryption: Encryption) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        notifier: Notifier,
+        encryption: Encryption,
+        message_retention: int | None = None,
+    ) -> None:
+        """`message_retention` is the age in milliseconds at which messages are deleted; None if they are kept."""
         self._db = db
         self._clock = clock
         self._notifier = notifier
         self._encryption = encryption
+        self._message_retention = message_retention
 
     async def encrypt_older_secrets(self) -> None:
         """Encrypt the secrets and headers that were stored before there was a main secret."""
@@ -48,6 +57,7 @@ class Housekeeping:
             if counters.total() != before or not self._db.has_one_writer:
                 await self.run_once()
             await self._expire_payloads()
+            await self._delete_old_messages()
 
     async def record_key_uses(self, keyring: Keyring) -> None:
         """Record once a minute when API keys were last used, and at the end."""
@@ -67,6 +77,15 @@ class Housekeeping:
             count("payloads.expired", await retention.expire(self._db, self._clock.now()))
         except Exception as error:  # noqa: BLE001 - the next run is in an hour
             failure("expiring payloads", error)
+
+    async def _delete_old_messages(self) -> None:
+        """Delete the messages that are older than their retention, after their payloads."""
+        if self._message_retention is None:
+            return
+        try:
+            await message_retention.delete_old(self._db, self._clock.now(), self._message_retention)
+        except Exception as error:  # noqa: BLE001 - the next run is in an hour
+            failure("deleting old messages", error)
 
     async def run_once(self) -> None:
         """Create partitions in advance, start the janitor, and delete expired records in chunks."""

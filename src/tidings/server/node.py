@@ -93,7 +93,9 @@ class Node:
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
         self._keyring = Keyring(db, self._clock)
-        self._housekeeping = Housekeeping(db, self._clock, self._notifier, self._encryption)
+        self._housekeeping = Housekeeping(
+            db, self._clock, self._notifier, self._encryption, terms.message_retention(settings)
+        )
         self._node = new_node() if number is None else number
         self._heartbeat_work = RepeatedWork("the heartbeat query")
         self._heartbeat = Heartbeat(db, self._clock, self._node)

@@ -18,9 +18,23 @@ _TASKS: Final = "SELECT id FROM task WHERE org_id = :org LIMIT CAST(:limit AS BI
 _ATTEMPTS: Final = "DELETE FROM attempt WHERE msg_id IN :ids"
 _DELIVERIES: Final = "DELETE FROM delivery WHERE msg_id IN :ids"
 _EVENT_IDS: Final = (
-    "DELETE FROM event_id WHERE (app_id, event_id) IN (SELECT app_id, event_id FROM message"
+    "DELETE FROM event_id WHERE (app_id, event_id, msg_id) IN (SELECT app_id, event_id, id FROM message"
     " WHERE event_id IS NOT NULL AND id IN :ids)"
 )
+_OLDEST: Final = (
+    "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
+    " FOR UPDATE SKIP LOCKED"
+)
+_SOME_ATTEMPTS: Final = (
+    "DELETE FROM attempt WHERE row_key(msg_id, endpoint_id, id) IN (SELECT row_key FROM attempt"
+    " WHERE msg_id IN :ids LIMIT CAST(:limit AS BIGINT))"
+)
+# Old rows of messages that are deleted: a result that was written after its message was deleted.
+_ATTEMPTED: Final = (
+    "SELECT msg_id FROM attempt WHERE msg_id > :after AND msg_id < :below ORDER BY msg_id LIMIT CAST(:limit AS BIGINT)"
+)
+_HAS_DELIVERIES: Final = "SELECT 1 FROM delivery WHERE msg_id >= :first AND msg_id < :end LIMIT 1"
+_EXISTING: Final = "SELECT id FROM message WHERE id IN :ids"
 _MESSAGES: Final = "DELETE FROM message WHERE id IN :ids"
 _OLD_ATTEMPTS: Final = (
     "DELETE FROM attempt WHERE row_key(msg_id, id) IN (SELECT row_key FROM attempt"
@@ -92,6 +106,44 @@ async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
     deleted = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
     await tx.run(_EVENT_IDS, ids=ids)
     return deleted | {"messages": await tx.run(_MESSAGES, ids=ids)}
+
+
+async def lock_oldest(tx: Write, *, after: str, below: str, limit: int) -> list[str]:
+    """Lock the oldest messages with `after < id < below`, up to a limit, and return their ids.
+
+    Messages that another transaction has locked are left out.
+    """
+    return [row["id"] for row in await tx.rows(_OLDEST, after=after, below=below, limit=limit)]
+
+
+async def delete_some_attempts(tx: Write, msg_ids: Sequence[str], limit: int) -> int:
+    """Delete up to `limit` attempts of messages; return how many."""
+    return await tx.run(_SOME_ATTEMPTS, ids=list(msg_ids), limit=limit)
+
+
+async def delete_event_ids(tx: Write, msg_ids: Sequence[str]) -> None:
+    """Delete the event ids of messages; they may be used again."""
+    await tx.run(_EVENT_IDS, ids=list(msg_ids))
+
+
+async def delete_rows(tx: Write, msg_ids: Sequence[str]) -> None:
+    """Delete the rows of messages, without those of other tables."""
+    await tx.run(_MESSAGES, ids=list(msg_ids))
+
+
+async def has_deliveries(read: Read, first: str, end: str) -> bool:
+    """Return whether a message with `first <= id < end` has a delivery, scheduled or in flight."""
+    return await read.row(_HAS_DELIVERIES, first=first, end=end) is not None
+
+
+async def attempted(read: Read, *, after: str, below: str, limit: int) -> list[str]:
+    """Return the message ids of the oldest attempts with `after < msg_id < below`, up to a limit, with repetitions."""
+    return [row["msg_id"] for row in await read.rows(_ATTEMPTED, after=after, below=below, limit=limit)]
+
+
+async def existing(read: Read, msg_ids: Sequence[str]) -> set[str]:
+    """Return those of the given ids that are ids of messages."""
+    return {row["id"] for row in await read.rows(_EXISTING, ids=list(msg_ids))}
 
 
 async def delete_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
