@@ -1,5 +1,7 @@
 -- The schema on PostgreSQL. Generated from src/tidings/storage/migrations by scripts/docs.py.
 
+-- Oldest release that may run on this schema: 0.1.0
+--
 -- The schema. `docs/schema.sqlite.sql` and `docs/schema.postgresql.sql` have it for each kind of database.
 --
 -- Types:
@@ -14,7 +16,7 @@
 --
 --   hot: one or more rows for each message
 --     message             an accepted message. Accept and broadcasts. The payload is deleted after its retention, by a
---                         purge or an expunge; the row by `prune`.
+--                         purge or an expunge; the row by retention or `prune`.
 --     delivery            an outstanding delivery of a message to an endpoint. Accept, claim, settle, and resends by the
 --                         API and by tasks. Deleted when it ends: the table is as large as the backlog.
 --     attempt             one HTTP request with its response. Settle. Deleted with its message.
@@ -49,6 +51,7 @@
 -- creates the partitions of the next weeks, `prune` drops empty ones, and the default partitions take the other rows.
 
 -- Values of the installation, by name. `payloads_expired_to`: the message up to which payloads have expired.
+-- `bucket_index_pruned_at`: when retention last deleted old entries of that table.
 -- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `operator_secret`:
 -- SQLite only, signs the tokens with which the command line manages keys of a running service. `main_secret_proof`:
 -- shows whether a node has the same `main_secret`. `heartbeat:0` to `heartbeat:15`: the last writes of nodes, as proof

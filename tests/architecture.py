@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api": ("core", *BELOW_CORE),
     "tasks.routes": ("api", "core", *BELOW_CORE),
     "table": ("api", "tasks", *BELOW_CORE),
-    "terms": ("api", "delivery", "settings", "tasks", *BELOW_CORE),
+    "terms": ("api", "delivery", "settings", "tasks", "values", *BELOW_CORE),
     "process": ("logs", "observe", "settings", *GROUND),
     "server": ("api", "core", "delivery", "process", "settings", "storage", "table", "tasks", "terms", *BELOW_CORE),
     "demo": ("config", "process", "settings", *BELOW_CORE),

@@ -22,6 +22,7 @@ _CHOICES: Final = {
     "default_signature_type": ("hmac256", "ed25519"),
     "log_level": ("error", "warning", "info", "debug"),
     "log_format": ("auto", "text", "json"),
+    "db_migrate": ("auto", "always", "never"),
 }
 _MAIN_SECRET_LEAST: Final = 16
 """The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
@@ -53,13 +54,35 @@ def _doc(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The settings of one process."""
+class StorageSettings:
+    """The settings of the database and of the rows in it."""
 
-    listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     db_dsn: str = _doc("The database: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
     db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one `serve`.", 20, bounds=(1, 1_000))
     db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
+    db_schema: str | None = _doc(
+        "PostgreSQL schema of all tables; `tidings migrate` creates it. Default: the first schema of the search path.",
+        None,
+        own=True,
+    )
+    db_migrate: str = _doc(
+        "When `serve` migrates the schema: `auto` on SQLite and in an empty database, `always`, or `never`.",
+        "auto",
+        own=True,
+    )
+    message_retention: str | None = _doc(
+        "Age at which messages are deleted with their attempts, like `120d` or `26w`. At least 90 days, which is the"
+        " retention of payloads, and at least the retry schedule and 24 hours. Default: they are kept.",
+        None,
+        own=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(StorageSettings):
+    """The settings of one process."""
+
+    listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
         "Secret that signs tokens. Outside `prod` the first start generates one and stores it in the database. `prod`"
@@ -231,6 +254,8 @@ class Settings:
         _refuse("noproxy", values.noproxy_fault(self.noproxy))
         if self.sqlite_path is not None and self.worker_count > 1 and self.workers != values.AUTO:
             raise ConfigError("workers must be 1 on SQLite, which one process at a time can use; use PostgreSQL")
+        _refuse("db_schema", values.schema_fault(self.db_schema, on_sqlite=self.sqlite_path is not None))
+        _refuse("message_retention", values.retention_fault(self.message_retention, sum(self.retry_schedule)))
         _ = self.listen
 
     @property

@@ -4,7 +4,7 @@
 import dataclasses
 from typing import Final
 
-from tidings import failpoint
+from tidings import failpoint, values
 from tidings.api.connection import WIRE_BYTES, ConnectionLimits
 from tidings.clock import HOUR, SECOND
 from tidings.delivery.address import AddressPolicy
@@ -85,7 +85,7 @@ def tasks(settings: Settings) -> RunnerLimits:
 
 def message_retention(settings: Settings) -> int | None:
     """Return the age in milliseconds at which messages are deleted; None if they are kept."""
-    seconds = settings.message_retention_seconds
+    seconds = None if settings.message_retention is None else values.seconds(settings.message_retention)
     return None if seconds is None else seconds * SECOND
 
 

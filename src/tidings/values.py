@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_DAY: Final = 86_400
 _PROXY_SCHEMES: Final = ("http", "https", "socks5")
 _PROXY_CREDENTIAL_MAX: Final = 255
 _SHOWN: Final = 60
@@ -35,6 +36,14 @@ _JWT_SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 _MAIN_SECRET_BYTES: Final = 32
 AUTO: Final = "auto"
 _PASSWORD: Final = re.compile(r"://[^/?#@:]*:([^/?#@]*)@|[?&](?:ssl)?password=([^&#]*)")
+_AGE: Final = re.compile(r"(\d{1,9})\s*([smhdw]?)")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": _DAY, "w": 7 * _DAY, "": _DAY}
+PAYLOAD_DAYS: Final = 90
+"""The longest retention of a payload, in days."""
+_LATER_HOURS: Final = 24
+"""How far ahead a message may be scheduled."""
+_NAME_BYTES: Final = 63
+_RESERVED: Final = "pg_"
 
 
 def cores() -> int:
@@ -101,6 +110,41 @@ def noproxy_fault(rules: tuple[str, ...]) -> str | None:
                 ipaddress.ip_network(rule, strict=False)
             except ValueError:
                 return f"must list names, addresses and subnets like 10.0.0.0/8, not {_shown(rule)}"
+    return None
+
+
+def seconds(age: str) -> int | None:
+    """Return the seconds of an age such as `120d`, or None. A number without a unit is in days."""
+    found = _AGE.fullmatch(age.strip())
+    return None if found is None else int(found[1]) * _UNITS[found[2]]
+
+
+def schema_fault(name: str | None, *, on_sqlite: bool) -> str | None:
+    """Return the fault of the name of a PostgreSQL schema, or None."""
+    if name is None:
+        return None
+    if on_sqlite:
+        return "is for PostgreSQL; a SQLite file has no schemas"
+    if not 0 < len(name.encode("utf-8", "replace")) <= _NAME_BYTES:
+        return f"must have 1 to {_NAME_BYTES} bytes"
+    return f"must not start with {_RESERVED}, which PostgreSQL reserves" if name.startswith(_RESERVED) else None
+
+
+def retention_fault(age: str | None, schedule: int) -> str | None:
+    """Return the fault of the retention of messages, or None. `schedule` is the retry schedule in seconds."""
+    if age is None:
+        return None
+    given = seconds(age)
+    if given is None:
+        return "must be an age like 120d or 26w"
+    if given < PAYLOAD_DAYS * _DAY:
+        return f"must be at least {PAYLOAD_DAYS}d, the retention of payloads"
+    least = schedule + _LATER_HOURS * 3_600
+    if given < least:
+        return (
+            f"must be at least {math.ceil(least / 3_600)}h: the {math.ceil(schedule / 3_600)} hours of retry_schedule,"
+            f" and {_LATER_HOURS} hours by which a message may be scheduled ahead"
+        )
     return None
 
 

@@ -79,10 +79,10 @@ def _is_of_another_program(file: Path) -> str:
 
 def _is_of_a_newer_release(file: Path) -> str:
     with sqlite3.connect(file) as other:
-        other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT)")
-        other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x'), (999, 'later', 'x')")
+        other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name, checksum, oldest_release)")
+        other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x', '0.1.0'), (999, 'later', 'x', '9.8.0')")
     other.close()
-    return "newer than this release (migration 999)"
+    return "needs tidings 9.8.0 or later"
 
 
 def _is_of_an_earlier_build(file: Path) -> str:
@@ -90,7 +90,15 @@ def _is_of_an_earlier_build(file: Path) -> str:
         other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT)")
         other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x')")
     other.close()
-    return "an earlier development build made this database"
+    return "a development build before 0.1.0 made this database"
+
+
+def _is_of_another_build(file: Path) -> str:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE schema_migration (version INTEGER PRIMARY KEY, name, checksum, oldest_release)")
+        other.execute("INSERT INTO schema_migration VALUES (1, 'initial', 'x', '0.1.0')")
+    other.close()
+    return "a development build before 0.1.0 made this database"
 
 
 def _has_migrations_of_another_program(file: Path) -> str:
@@ -109,6 +117,7 @@ FILES = (
     _is_of_another_program,
     _is_of_a_newer_release,
     _is_of_an_earlier_build,
+    _is_of_another_build,
     _has_migrations_of_another_program,
 )
 
@@ -187,7 +196,7 @@ async def test_conflicting_tables_in_the_database_are_named(tmp_path: Path, post
     await connection.execute("CREATE TABLE message (id int); CREATE TABLE customer (id int)")
     await connection.close()
 
-    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "another program (message)", "db_dsn")
+    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "another program (message)", "db_schema")
 
 
 async def test_tables_with_other_names_are_ignored(tmp_path: Path, postgres_dsn: str) -> None:
@@ -203,7 +212,7 @@ async def test_a_conflicting_type_is_reported_in_one_sentence(tmp_path: Path, po
     await connection.execute("CREATE TYPE endpoint AS ENUM ('a')")
     await connection.close()
 
-    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "migration 1 cannot run", "endpoint")
+    refused(tidings("migrate", folder=tmp_path, db_dsn=postgres_dsn), "migration 0001_initial cannot run", "endpoint")
 
 
 @pytest.mark.parametrize(

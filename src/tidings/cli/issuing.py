@@ -38,7 +38,7 @@ async def _stored_secret(settings: Settings) -> str:
 
     path = settings.sqlite_path
     try:
-        database = await open_database(settings, migrate=path is not None)
+        database = await open_database(settings, migrate=None if path is not None else False)
     except Unavailable as error:
         found = None if path is None else stored_secret(path)  # a server may have started meanwhile
         if found is None and path is not None and path.is_file():

@@ -43,8 +43,9 @@ def serve(  # noqa: PLR0913 - each is a flag
     delivery: Annotated[bool, typer.Option("--delivery/--no-delivery", help="Send messages to receivers.")] = True,
     tasks: Annotated[bool, typer.Option("--tasks/--no-tasks", help="Run background tasks.")] = True,
     migrate: Annotated[
-        bool, typer.Option("--migrate/--no-migrate", help="Upgrade the database schema to this release.")
-    ] = True,
+        bool | None,
+        typer.Option("--migrate/--no-migrate", help="Upgrade the database schema first. Default: setting db_migrate."),
+    ] = None,
     allow_loopback: Annotated[
         bool, typer.Option("--allow-loopback", help="Let endpoints use loopback addresses, for development.")
     ] = False,
@@ -112,11 +113,11 @@ def _with_loopback(settings: Settings) -> Settings:
 
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
-    """Upgrade the database schema to this release. Needed only if `serve` runs with --no-migrate."""
+    """Upgrade the database schema to this release, before the nodes of the release start."""
     from tidings.server.database import open_database  # noqa: PLC0415 - as above
 
     async def work() -> None:
-        database = await open_database(load(file=config, db_dsn=db))
+        database = await open_database(load(file=config, db_dsn=db), migrate=True)
         await database.close()
 
     asyncio.run(work())

@@ -5,18 +5,25 @@ from tidings.logs import log
 from tidings.process.worker import Worker
 from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Database
+from tidings.storage.drivers.migrations import is_empty
 from tidings.storage.drivers.store import connection_limit, opened, require_current
 from tidings.storage.drivers.store import migrate as run_migrations
 
 
-async def open_database(settings: Settings, *, migrate: bool = True) -> Database:
+async def open_database(settings: Settings, *, migrate: bool | None = None) -> Database:
     """Open the database, and migrate its schema to this release or require that it is current.
 
-    Raises `Unavailable`, and `SchemaError` if the schema does not match and `migrate` is false or cannot help.
+    With `migrate` None, the setting `db_migrate` decides. Raises `Unavailable`, and `SchemaError` if the schema does
+    not match and may not be migrated, or cannot be.
     """
-    db = await opened(settings.db_dsn, connections=settings.db_pool_max_size, pgbouncer=settings.db_pgbouncer)
+    db = await opened(
+        settings.db_dsn,
+        connections=settings.db_pool_max_size,
+        pgbouncer=settings.db_pgbouncer,
+        schema=settings.db_schema,
+    )
     try:
-        if migrate:
+        if await _may_migrate(db, settings) if migrate is None else migrate:
             for each in await run_migrations(db):
                 log.info("database.migrated", "the schema was migrated", version=each.version, migration=each.name)
         else:
@@ -25,6 +32,13 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> Database
         await db.close()
         raise
     return db
+
+
+async def _may_migrate(db: Database, settings: Settings) -> bool:
+    """Return whether the schema may change now: on a database in use, older nodes may still run."""
+    if settings.db_migrate != "auto":
+        return settings.db_migrate == "always"
+    return db.has_one_writer or await is_empty(db)
 
 
 async def require_connections(db: Database, settings: Settings, worker: Worker | None) -> None:

@@ -34,7 +34,7 @@ async def serve(
     settings: Settings,
     roles: Roles | None = None,
     *,
-    migrate: bool = True,
+    migrate: bool | None = None,
     worker: Worker | None = None,
 ) -> None:
     """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.

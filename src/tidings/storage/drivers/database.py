@@ -188,6 +188,10 @@ class Declined(StorageError):
     """A statement found that its batch is not plain, and wrote nothing: a transaction has to decide it."""
 
 
+class SchemaError(StorageError):
+    """The schema of the database does not match this release or its settings; the message says what to do."""
+
+
 class Duplicate(StorageError):
     """A unique index refused a row. The transaction is rolled back."""
 
@@ -257,6 +261,10 @@ class Write(Read, Protocol):
         """Insert many rows by the fastest method of the driver; raise `Duplicate` if a row exists."""
         ...
 
+    async def lock(self, number: int) -> None:
+        """Hold an advisory lock until the transaction ends; see `Database.write`."""
+        ...
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Register a call for the time after COMMIT. It is skipped if COMMIT fails or its outcome is unknown."""
         ...
@@ -293,8 +301,8 @@ class Database(Protocol):
         """Open a write transaction: it commits at the end of the block, and any exception rolls it back.
 
         `advisory_lock` is the number of a lock that the transaction holds until it ends. It serializes decisions
-        across all nodes; SQLite serializes all writes anyway. `lock_ms` limits how long a statement waits for a row
-        that another transaction has locked. `background` marks a write that no caller waits for: on SQLite,
+        across all nodes on a schema; SQLite serializes all writes anyway. `lock_ms` limits how long a statement waits
+        for a row that another transaction has locked. `background` marks a write that no caller waits for: on SQLite,
         foreground writes go first.
 
         Without `synced`, a crash of the machine may lose commits of the last second; a crash of this process cannot.

@@ -23,6 +23,7 @@ from tidings.storage.drivers.database import (
     ForegroundActivity,
     OutcomeUnknown,
     Row,
+    SchemaError,
     Statement,
     StorageError,
     StorageTuning,
@@ -31,7 +32,7 @@ from tidings.storage.drivers.database import (
     Value,
 )
 from tidings.storage.drivers.dialect import for_postgres
-from tidings.storage.drivers.postgres_connect import Connector
+from tidings.storage.drivers.postgres_connect import ConnectionGeneration, Connector, quoted, wrong_path
 
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 5.0
@@ -42,6 +43,12 @@ _DISTRUST_SECONDS: Final = 1.0
 """The minimum time between two replacements of all connections. Failures in between come from old connections."""
 # One round trip opens the transaction and sets its timeouts: a client that dies or hangs holds its locks for 5 s.
 _BEGIN: Final = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '5s';"
+# Installations in two schemas of one database share no lock: the schema's name is a part of each number.
+SCHEMA_NUMBER: Final = "(hashtext(coalesce(current_schema(), '')) & 2147483647)"
+_LOCK: Final = f"SELECT pg_advisory_xact_lock({SCHEMA_NUMBER}::bigint << 32 | :number)"
+_SEARCH_PATH: Final = "SELECT current_setting('search_path') AS path, current_user AS role, current_database() AS name"
+_HAS_SCHEMA: Final = "SELECT FROM pg_namespace WHERE nspname = :schema"
+_NO_LIMIT: Final = 30 * 86_400.0  # seconds
 _CONNECTION_LIMIT: Final = (
     "SELECT CAST(current_setting('max_connections') AS INTEGER)"
     " - CAST(current_setting('superuser_reserved_connections') AS INTEGER) AS connections"
@@ -142,6 +149,9 @@ class PostgresWrite(PostgresRead):
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
+    async def lock(self, number: int) -> None:
+        await self.rows(_LOCK, number=number)
+
     def after_commit(self, call: Callable[[], None]) -> None:
         self._after.append(call)
 
@@ -178,26 +188,6 @@ async def _keep(connection: asyncpg.Connection) -> None:
     """Return a connection without a reset: its transactions have ended, and no session state is ever set."""
 
 
-class _ConnectionGeneration:
-    """Counts the connections that a pool has opened.
-
-    When another server takes over, committed rows may be lost, and every connection is new. Behind PgBouncer a
-    connection may continue on another server without notice, so there every transaction counts.
-    """
-
-    def __init__(self, connector: Connector) -> None:
-        self._connector = connector
-        self._count = 0
-
-    async def add(self, _: asyncpg.Connection) -> None:
-        self._count += 1
-
-    def current(self) -> int:
-        if self._connector.pgbouncer:
-            self._count += 1
-        return self._count
-
-
 class PostgresDatabase:
     """A pool of connections to one PostgreSQL database."""
 
@@ -208,7 +198,7 @@ class PostgresDatabase:
         self,
         pool: Any,  # noqa: ANN401 - the pool type of the driver is generic over its record class
         connector: Connector,
-        generation: _ConnectionGeneration,
+        generation: ConnectionGeneration,
         tuning: StorageTuning,
     ) -> None:
         self.tuning = tuning
@@ -227,13 +217,14 @@ class PostgresDatabase:
         *,
         connections: int = 20,
         pgbouncer: bool = False,
+        schema: str | None = None,
         tuning: StorageTuning = StorageTuning(),
     ) -> "PostgresDatabase":
-        """Open the pool. Raises `Unavailable` if no connection can be made."""
+        """Open the pool. Raises `Unavailable` if no connection can be made, `SchemaError` if it has another schema."""
         # While the database is unavailable, the pool logs long warnings; the caller gets the error anyway.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
-        connector = Connector(server, pgbouncer=pgbouncer)
-        generation = _ConnectionGeneration(connector)
+        connector = Connector(server, pgbouncer=pgbouncer, schema=schema)
+        generation = ConnectionGeneration(connector)
         try:
             pool = await asyncpg.create_pool(
                 connect=cast("Any", connector.connect),
@@ -244,7 +235,13 @@ class PostgresDatabase:
             )
         except Exception as error:
             raise _mapped(error) from error
-        return cls(pool, connector, generation, tuning)
+        db = cls(pool, connector, generation, tuning)
+        try:
+            await db.require_schema()
+        except BaseException:
+            await db.close()
+            raise
+        return db
 
     @property
     def keeps_sessions(self) -> bool:
@@ -310,7 +307,7 @@ class PostgresDatabase:
                 try:
                     await tx.run(f"{_BEGIN} SET LOCAL lock_timeout = {lock_ms}")
                     if advisory_lock is not None:
-                        await tx.rows("SELECT pg_advisory_xact_lock(:lock)", lock=advisory_lock)
+                        await tx.lock(advisory_lock)
                     yield tx
                 except BaseException:
                     await _roll_back(connection)
@@ -328,6 +325,33 @@ class PostgresDatabase:
     async def give_way(self, seconds: float) -> None:
         """Wait until no foreground write of this process is open, at most this many seconds."""
         await self._foreground.pause(seconds)
+
+    async def require_schema(self) -> None:
+        """Raise `SchemaError` if `db_schema` is set and sessions use another one: a pooler ignores the parameter."""
+        schema = self._connector.schema
+        if schema is None:
+            return
+        async with self.read() as read:
+            path, role, name = await read.one(_SEARCH_PATH)
+        if path not in (schema, quoted(schema)):
+            raise SchemaError(wrong_path(schema, path, role, name))
+
+    async def create_schema(self) -> None:
+        """Create the schema that `db_schema` names, unless it exists."""
+        schema = self._connector.schema
+        if schema is None:
+            return
+        async with self.write() as tx:
+            if not await tx.rows(_HAS_SCHEMA, schema=schema):
+                await tx.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+
+    async def run_alone(self, sql: str) -> None:
+        """Run a statement that no transaction may contain, such as CREATE INDEX CONCURRENTLY, without a time limit."""
+        async with self._connection() as connection:
+            try:
+                await connection.execute(sql, timeout=_NO_LIMIT)
+            except Exception as error:
+                raise _mapped(error) from error
 
     async def connection_limit(self) -> int | None:
         """Return `max_connections` without the reserved ones. None behind PgBouncer, which shares connections."""

@@ -43,8 +43,9 @@ _POOLER_REFUSAL: Final = "unsupported startup parameter"
 class Connector:
     """Opens connections to one database, on the first of its hosts that is usable."""
 
-    def __init__(self, server: Postgres, *, pgbouncer: bool) -> None:
+    def __init__(self, server: Postgres, *, pgbouncer: bool, schema: str | None = None) -> None:
         self._server = server
+        self.schema = schema
         self._hosts: list[tuple[str, int]] = list(zip(server.hosts, server.ports, strict=True))
         self._timeout = float(server.connect_timeout or CONNECT_SECONDS)
         self.pgbouncer = pgbouncer
@@ -110,9 +111,17 @@ class Connector:
             "timeout": self._timeout,
             "command_timeout": COMMAND_SECONDS,
             "statement_cache_size": 0 if self.pgbouncer else 512,
-            "server_settings": {**({} if self.pgbouncer else SESSION), **dict(server.server)},
+            "server_settings": self._server_settings(),
         }
         return {name: value for name, value in arguments.items() if value is not None}
+
+    def _server_settings(self) -> dict[str, str]:
+        """Return the startup parameters. A pooler gets only those of the URL: its role has the search path."""
+        given = dict(self._server.server)
+        if self.pgbouncer:
+            return given
+        path = {} if self.schema is None else {"search_path": quoted(self.schema)}
+        return {**SESSION, **given, **path}
 
     def _with_keepalives(self, connection: asyncpg.Connection) -> asyncpg.Connection:
         """Enable TCP keepalives, so that the kernel detects a server that disappeared. libpq does so by default."""
@@ -138,6 +147,40 @@ class Connector:
         text = f"cannot connect to PostgreSQL at {self._server.place}: {reason}"
         password = self._server.password
         return text.replace(password, "********") if password else text
+
+
+class ConnectionGeneration:
+    """Counts the connections that a pool has opened.
+
+    When another server takes over, committed rows may be lost, and every connection is new. Behind PgBouncer a
+    connection may continue on another server without notice, so there every transaction counts.
+    """
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._count = 0
+
+    async def add(self, _: asyncpg.Connection) -> None:
+        self._count += 1
+
+    def current(self) -> int:
+        if self._connector.pgbouncer:
+            self._count += 1
+        return self._count
+
+
+def quoted(name: str) -> str:
+    """Return a name as a quoted identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def wrong_path(schema: str, path: str, role: str, database: str) -> str:
+    """Return the error for sessions behind a pooler that have another search path, with the command for the role."""
+    return (
+        f"db_schema is {schema}, but sessions behind the pooler have the search_path {path}: run ALTER ROLE"
+        f" {quoted(role)} IN DATABASE {quoted(database)} SET search_path = {quoted(schema)}; then RECONNECT in the"
+        " console of PgBouncer"
+    )
 
 
 def _reason(error: Exception, seconds: float) -> str:

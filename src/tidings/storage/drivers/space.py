@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from tidings.observe import log
+from tidings.logs import log
 from tidings.storage.drivers.database import Database, Dialect
 
 _SIZES: Final = (
@@ -43,7 +43,8 @@ def _warn(db: Database, spare: int) -> None:
         return
     _warned.add(id(db))
     log.warning(
-        "%.1f MB of the database file are free, and it cannot shrink by itself; stop the service once and run:"
-        " sqlite3 FILE 'PRAGMA auto_vacuum = INCREMENTAL; VACUUM'",
-        spare / 1e6,
+        "database.cannot_shrink",
+        "the database file cannot shrink by itself; stop the service once and run: sqlite3 FILE 'PRAGMA auto_vacuum ="
+        " INCREMENTAL; VACUUM'",
+        free_bytes=spare,
     )

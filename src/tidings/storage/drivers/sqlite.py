@@ -136,6 +136,9 @@ class SqliteWrite:
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
+    async def lock(self, number: int) -> None:
+        """Do nothing: the transaction holds the writer lock."""
+
     def after_commit(self, call: Callable[[], None]) -> None:
         self._after.append(call)
 

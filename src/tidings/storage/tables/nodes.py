@@ -17,9 +17,9 @@ import asyncpg
 
 from tidings import __version__
 from tidings.storage.drivers.database import Database, Read, StorageError, Unavailable, Write, from_row
-from tidings.storage.drivers.postgres import PostgresDatabase
+from tidings.storage.drivers.postgres import SCHEMA_NUMBER, PostgresDatabase
 
-_LOCK_CLASS: Final = 0x7469
+_LOCK_CLASS: Final = SCHEMA_NUMBER
 """The first key of every liveness lock; the second key is the node's number."""
 _INSERT: Final = (
     "INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), :worker, :release) ON CONFLICT DO NOTHING"
@@ -42,8 +42,8 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT json_object_agg(id, version) FROM api_key WHERE changed_at >= :keys_since) AS keys,
   (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
     SELECT 1 FROM pg_locks
-    WHERE locktype = 'advisory' AND classid = {_LOCK_CLASS} AND objid = CAST(node.id AS oid) AND objsubid = 2
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS lost,
+    WHERE locktype = 'advisory' AND classid = CAST({_LOCK_CLASS} AS oid) AND objid = CAST(node.id AS oid)
+    AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS lost,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
 """
 _ROWS: Final = 16
@@ -180,7 +180,7 @@ class LivenessLock:
         try:
             session = await self._db.connect()
             try:
-                holds = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, self._node)
+                holds = await session.fetchval(f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, $1)", self._node)
             except BaseException:
                 session.terminate()
                 raise

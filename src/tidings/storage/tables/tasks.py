@@ -109,8 +109,7 @@ def failure_text(failure: Failure | None) -> str | None:
 
 async def take_claim_lock(tx: Write) -> None:
     """Hold the claim lock until the transaction ends."""
-    if not tx.has_one_writer:
-        await tx.rows("SELECT pg_advisory_xact_lock(:claim_lock)", claim_lock=CLAIM_LOCK)
+    await tx.lock(CLAIM_LOCK)
 
 
 _ADD: Final = (
