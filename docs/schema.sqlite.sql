@@ -55,7 +55,7 @@
 -- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `operator_secret`:
 -- SQLite only, signs the tokens with which the command line manages keys of a running service. `main_secret_proof`:
 -- shows whether a node has the same `main_secret`. `heartbeat:0` to `heartbeat:15`: the last writes of nodes, as proof
--- that the database takes writes.
+-- that the database takes writes. `totals`, `totals_claimed_at`: what one node counted for the metrics of all.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -31,6 +31,12 @@ _RELEASE_SECONDS: Final = 1.0
 # -----------------------------------------------------------------------------------------------------------------
 # Heartbeats: once a second, a node on PostgreSQL reads due work and the changes that other nodes made.
 
+IS_LOST: Final = f"""NOT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = CAST({_LOCK_CLASS} AS oid) AND objid = CAST(node.id AS oid)
+    AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+"""Whether a row of `node` is that of a node without its liveness lock. PostgreSQL only."""
+
 # `lost` are the other nodes that do not hold their liveness lock. `pg_locks` is read only if there are other nodes.
 _HEARTBEAT: Final = f"""
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
@@ -40,10 +46,7 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
   (SELECT json_object_agg(id, version) FROM api_key WHERE changed_at >= :keys_since) AS keys,
-  (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND NOT EXISTS (
-    SELECT 1 FROM pg_locks
-    WHERE locktype = 'advisory' AND classid = CAST({_LOCK_CLASS} AS oid) AND objid = CAST(node.id AS oid)
-    AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))) AS lost,
+  (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND {IS_LOST}) AS lost,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
 """
 _ROWS: Final = 16
