@@ -13,6 +13,7 @@ from pathlib import Path
 from tidings.api.routes import PREFIX, Access
 from tidings.api.unserved import UNSERVED
 from tidings.config import FOREIGN
+from tidings.metrics.catalog import CATALOG
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Dialect
@@ -210,8 +211,17 @@ def server_settings() -> Iterator[str]:
         yield f"| `{each.name}` | {bound}`{each.value}` | {each.reason} |"
 
 
+def metrics() -> Iterator[str]:
+    yield "| metric | type | labels | |"
+    yield "|---|---|---|---|"
+    for metric in CATALOG:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"| `{metric.full_name}` | {metric.type.value} | {labels} | {metric.doc} |"
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
+    "metrics": metrics,
     "kinds": kinds,
     "states": states,
     "diagram": diagram,

@@ -27,12 +27,13 @@ from source_tree import (
     uses,
 )
 
-GROUND = ("clock", "dsn", "errors", "failpoint", "ids")
+GROUND = ("clock", "dsn", "errors", "failpoint", "ids", "measures")
 BELOW_CORE = ("log_lines", "logs", "model", "observe", *GROUND)
 WORDS_OF_THE_API = ("api.fields", "api.messages", "api.query", "api.routes", "api.started", "api.wire")
 # The imports that each package may make, beside itself. A package without a row is not allowed.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
+    "measures": (),
     "failpoint": (),
     "dsn": (),
     "values": (),
@@ -56,12 +57,26 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "table": ("api", "tasks", *BELOW_CORE),
     "terms": ("api", "delivery", "settings", "tasks", "values", *BELOW_CORE),
     "process": ("logs", "observe", "settings", *GROUND),
-    "server": ("api", "core", "delivery", "process", "settings", "storage", "table", "tasks", "terms", *BELOW_CORE),
+    "metrics": ("api.connection", "api.lifetime", "api.tuning", "core", "process.http", "storage", *BELOW_CORE),
+    "server": (
+        "api",
+        "core",
+        "delivery",
+        "metrics",
+        "process",
+        "settings",
+        "storage",
+        "table",
+        "tasks",
+        "terms",
+        *BELOW_CORE,
+    ),
     "demo": ("config", "process", "settings", *BELOW_CORE),
     "cli": (
         "config",
         "core",
         "demo",
+        "metrics.workers",
         "process",
         "server",
         "settings",
@@ -83,6 +98,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.main": ("tidings.cli.commands",),
     "cli.issuing": ("tidings.server.database",),
     "cli.serve": (
+        "tidings.metrics.workers",
         "tidings.process.supervisor",
         "tidings.server.database",
         "tidings.server.node",
@@ -91,6 +107,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     ),
     "cli.task_run": ("tidings.cli.task_commands",),
     "cli.token": ("tidings.cli.issuing",),
+    "server.serving": ("tidings.server.metrics",),
     "tasks.archive": ("datamodel_code_generator",),
 }
 
@@ -100,7 +117,9 @@ ENVIRONMENT = ("config",)
 WALL_CLOCK = ("clock",)
 SOCKETS = (
     *("delivery.client", "delivery.connection", "delivery.dial", "delivery.lookup", "delivery.pool", "delivery.proxy"),
+    "cli.serve",
     "demo",
+    "metrics",
     "process",
     "server",
     "storage.drivers.postgres_connect",
@@ -116,6 +135,7 @@ SPAWNERS = (
     "delivery.role",
     "delivery.settle",
     "demo",
+    "metrics.workers",
     "process",
     "server",
     "storage.drivers.postgres",

@@ -83,6 +83,12 @@ class Settings(StorageSettings):
     """The settings of one process."""
 
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
+    metrics_address: str | None = _doc(
+        "Address and port of the metrics for Prometheus, at `/metrics`, without authentication: let only your"
+        " monitoring reach it. Without it there are none.",
+        None,
+        own=True,
+    )
     environment: str = _doc("`dev`, `staging` or `prod`. In `prod` a missing secret is an error.", "dev")
     jwt_secret: str | None = _doc(
         "Secret that signs tokens. Outside `prod` the first start generates one and stores it in the database. `prod`"
@@ -256,7 +262,7 @@ class Settings(StorageSettings):
             raise ConfigError("workers must be 1 on SQLite, which one process at a time can use; use PostgreSQL")
         _refuse("db_schema", values.schema_fault(self.db_schema, on_sqlite=self.sqlite_path is not None))
         _refuse("message_retention", values.retention_fault(self.message_retention, sum(self.retry_schedule)))
-        _ = self.listen
+        _ = self.listen, self.metrics_listen
 
     @property
     def worker_count(self) -> int:
@@ -291,10 +297,12 @@ class Settings(StorageSettings):
     @property
     def listen(self) -> tuple[str, int]:
         """The address and the port to listen on."""
-        host, _, port = self.listen_address.rpartition(":")
-        if not host or not values.is_number(port, _PORT_MAX):
-            raise ConfigError(f"listen_address must be address:port, with a port of at most {_PORT_MAX}")
-        return host.removeprefix("[").removesuffix("]"), int(port)
+        return _address("listen_address", self.listen_address)
+
+    @property
+    def metrics_listen(self) -> tuple[str, int] | None:
+        """The address and the port of the metrics, or None."""
+        return None if self.metrics_address is None else _address("metrics_address", self.metrics_address)
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -327,6 +335,13 @@ class Settings(StorageSettings):
     def masked(self) -> dict[str, str]:
         """Return all settings as text, with secrets masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
+
+
+def _address(name: str, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not values.is_number(port, _PORT_MAX):
+        raise ConfigError(f"{name} must be address:port, with a port of at most {_PORT_MAX}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _refuse(name: str, fault: str | None) -> None:

@@ -7,9 +7,9 @@ points: `respond`, a coroutine, serves any request; `try_begin` needs none and s
 join a batch immediately. Unusual requests take the general code paths.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from tidings.core.idempotency import Response, scoped_key
 from tidings.core.services import AcceptResult, HotRequest
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid, unauthorized
 from tidings.ids import timestamp_of
+from tidings.measures import responses
 from tidings.model import text
 from tidings.model.message import AcceptedMessage
 from tidings.model.token import Principal
@@ -57,6 +58,7 @@ class Intake:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        send = _counting(send)
         scope = below_mount(scope)
         ref = app_of(scope["path"]) if scope["method"] == "POST" and not has_encoded_slash(scope) else None
         if ref is None:
@@ -189,6 +191,17 @@ class Intake:
                 raise
         await apps.get_or_create(self._context.services, request.org_id, body.application.drafted_for(request.app_ref))
         return await acceptor.accept(request, draft)
+
+
+def _counting(send: AsgiSend) -> AsgiSend:
+    """Return a `send` that counts the response by its status."""
+
+    async def counting(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            responses[message["status"]] += 1
+        await send(message)
+
+    return counting
 
 
 def _is_replayable(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tidings.api.http import RETRY_SOON
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
+from tidings.measures import responses
 
 _DISCARD_MAX: Final = 1024 * 1024
 """Maximum bytes that are read and discarded after a malformed request."""
@@ -116,6 +117,7 @@ class ConnectionLifetime(HttpToolsProtocol):
         self._linger()
 
     def _write(self, given: Response, more: bytes) -> None:
+        responses[given.status] += 1
         body, defaults = given.body, self.default_headers.encoded(self.server_state.default_headers)
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"

@@ -4,6 +4,7 @@
 import asyncio
 import dataclasses
 import ipaddress
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
+from tidings.clock import SystemClock
 from tidings.config import has_colors, load, without_effect
 from tidings.logs import log
 from tidings.process import loop
-from tidings.process.listening import bind_shared
+from tidings.process.lines import LineTaker
+from tidings.process.listening import bind_metrics, bind_shared
 from tidings.process.reports import SUPERVISOR, start_log
 from tidings.process.stopping import leave_within
 from tidings.process.worker import Worker
@@ -90,9 +93,11 @@ def _supervise(settings: Settings, reload: Callable[[], Settings], *, api: bool)
 
     _start_log(settings, SUPERVISOR)
     listeners = bind_shared(settings, settings.worker_count) if api else ()
+    metrics = bind_metrics(settings)
 
     async def work() -> int:
-        return await Supervisor(settings, sys.argv[1:], listeners, reload).run()
+        taker = None if metrics is None else _worker_metrics(metrics)
+        return await Supervisor(settings, sys.argv[1:], listeners, reload, taker).run()
 
     sys.exit(asyncio.run(work()))
 
@@ -103,6 +108,12 @@ def _start_log(settings: Settings, worker: int | None) -> None:
     if not worker:
         for variable, why in without_effect().items():
             log.warning("setting.ignored", "a variable has no effect", variable=variable, reason=why)
+
+
+def _worker_metrics(listener: socket.socket) -> LineTaker:
+    from tidings.metrics.workers import WorkerMetrics  # noqa: PLC0415 - only if metrics are on
+
+    return WorkerMetrics(listener, SystemClock())
 
 
 def _with_loopback(settings: Settings) -> Settings:

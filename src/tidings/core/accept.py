@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from tidings import measures
 from tidings.clock import Clock
 from tidings.core import fan_out
 from tidings.core.accept_batch import BatchWriter
@@ -203,6 +204,8 @@ class AcceptBatcher:
         """Report the results of a committed batch, and hand over its deliveries."""
         point("accept.after_commit")
         self._work.passed()
+        now = self._clock.monotonic()
+        measures.accept.add_all([now - item.offered_at for item in batch])
         for item in batch:
             self._report(item, item.result)
         _hand_over(stored, prepared)
@@ -251,6 +254,9 @@ class AcceptBatcher:
 
     def _refuse(self, batch: Sequence[PendingMessage], error: Exception) -> None:
         self._work.failed(error)
+        now = self._clock.monotonic()
+        measures.accept.add_all([now - item.offered_at for item in batch])
+        count("messages.not_stored", len(batch))
         for item in batch:
             self._report(item, unavailable("The message could not be stored."))
 

@@ -30,6 +30,8 @@ class Heartbeat:
         self._written_at = float("-inf")
         self._is_good = False
         self._requested = asyncio.Event()
+        self.good_at: int | None = None
+        """When a write last succeeded, in milliseconds since the Unix epoch."""
 
     async def is_good(self) -> bool:
         """Return whether the last write succeeded; write first if the last write is older than two seconds."""
@@ -71,5 +73,6 @@ class Heartbeat:
             observe.failure("writing the heartbeat", error)
         else:
             self._is_good = True
+            self.good_at = self._clock.now()
             observe.outage.passed()
         self._written_at = self._clock.monotonic()

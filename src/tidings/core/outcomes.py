@@ -72,6 +72,8 @@ async def results(services: Services, tasks: Sequence[Task], *, limit: int) -> d
 
 def log(task: Task, event: str) -> None:
     """Log a transition of a task; a failure is an error and a retried failure a warning, both with the counters."""
+    if task.state is State.FAILED:
+        observe.count(f"tasks.ended {task.kind} failed")
     level = logging.ERROR if task.state is State.FAILED else logging.INFO if task.error is None else logging.WARNING
     if level == logging.INFO:
         observe.transition("task", task.id, event, org=task.org_id, app=task.app_id, kind=task.kind)

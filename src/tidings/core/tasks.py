@@ -175,6 +175,8 @@ async def _command(
                 return _unchanged(locked, command)
             notify_after_commit(tx, services.notifier.tasks)
         observe.transition("task", task_id, command, org=changed.org_id, app=changed.app_id, kind=changed.kind)
+        if changed.state is State.CANCELLED:
+            observe.count(f"tasks.ended {changed.kind} cancelled")
         return changed
 
     return await retried(once)

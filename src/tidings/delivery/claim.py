@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.clock import Clock
+from tidings.clock import SECOND, Clock
 from tidings.core.routing import RoutingCache
 from tidings.delivery.claim_batch import Backlogs, ClaimBatch
 from tidings.delivery.claim_planner import ClaimPlanner, min_replays, replay_share
@@ -245,6 +245,7 @@ def _delivery(row: Row, batch: ClaimBatch, receiver: Receiver, payload: bytes) -
         bool(row["manual"]),
         row["retry_at"],
         row["task_id"],
+        batch.leased_at - max(0, batch.now - row["due_at"]) / SECOND,
     )
 
 

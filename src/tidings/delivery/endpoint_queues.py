@@ -70,6 +70,11 @@ class EndpointQueues:
         """The number of deliveries in memory."""
         return self.budget.held
 
+    @property
+    def in_flight(self) -> int:
+        """The number of sends in flight."""
+        return self._slots.in_flight
+
     def oldest_start(self) -> float | None:
         """Return the start of the oldest send in flight, on the monotonic clock, or None."""
         found = (getattr(request, "started_at", None) for queue in self.all() for request in queue.in_flight.values())

@@ -18,6 +18,8 @@ from tidings.storage.tables.settlement import AttemptRow
 GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
+FAILED: Final = ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response")
+"""The classes of failed attempts: by status, without a response in time, or without a valid one."""
 JITTER: Final = 0.2
 """Fraction by which a wait is randomly longer or shorter, so that retries of one burst spread out."""
 
@@ -34,6 +36,8 @@ class SendResult:
     aborted: bool = False
     """Whether a receiver directive ended the delivery before its retry schedule did."""
     unanswered: bool = False
+    outcome: str = ""
+    """The class of a failed attempt, one of `FAILED`."""
     health_events: tuple[HealthEvent, ...] = ()
     """The health events to record."""
 
@@ -41,6 +45,12 @@ class SendResult:
     def pair(self) -> tuple[str, str]:
         """The ids of the message and the endpoint."""
         return self.delivery.msg_id, self.delivery.receiver.id
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the last attempt of the retry schedule failed. A receiver directive is not a failure."""
+        is_last = self.attempt is not None and not self.delivered and self.next_at is None
+        return is_last and not self.aborted and not self.delivery.manual
 
     def settled(self) -> SettledDelivery:
         """Return the key and the lease of the delivery, and the time of its next attempt."""
@@ -101,6 +111,14 @@ def health_event_kinds(
 def is_delivered(status: int) -> bool:
     """Return whether an HTTP status means that the receiver accepted the message; 0 means no response."""
     return 200 <= status <= 299  # noqa: PLR2004 - the class of success, RFC 9110 section 15.3
+
+
+def failed_class(status: int, *, timed_out: bool, is_invalid: bool) -> str:
+    """Return the class of a failed attempt, one of `FAILED`."""
+    if status == 0:
+        return "timeout" if timed_out else "no_response"
+    name = f"{status // 100}xx"
+    return name if name in FAILED and not is_invalid else "invalid_response"
 
 
 def response_text(body: bytes) -> str:

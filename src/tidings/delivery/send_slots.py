@@ -47,6 +47,11 @@ class SendSlots:
         self._is_other_kind_next = False
 
     @property
+    def in_flight(self) -> int:
+        """The number of sends in flight."""
+        return self._in_flight
+
+    @property
     def capacity_for_unanswered(self) -> int:
         """The number of deliveries to endpoints that do not answer for which memory has capacity."""
         return _three_quarters(self._memory) - self._waiting

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from tidings import __version__, ids
+from tidings import __version__, ids, measures
 from tidings.clock import SECOND, Clock
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent
 from tidings.delivery.client import Client, Reply, RequestTarget, compile_target
@@ -16,6 +16,7 @@ from tidings.delivery.outcome import (
     ReceiverDirective,
     RetryHint,
     SendResult,
+    failed_class,
     health_event_kinds,
     is_delivered,
     next_wait_ms,
@@ -76,11 +77,15 @@ class Sender:
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
             signed = receiver.ring.sign(delivery.msg_id, timestamp, delivery.payload)
-            return self._client.send(target, delivery.msg_id, timestamp, signed, delivery.payload, done)
+            request = self._client.send(target, delivery.msg_id, timestamp, signed, delivery.payload, done)
+            if not (delivery.attempts or delivery.manual or receiver.limits or receiver.is_failing):
+                measures.first_attempt.add(request.started_at - (delivery.due_since or delivery.leased_at))
         except Exception as error:  # noqa: BLE001 - any error affects this endpoint only
             reply = Reply(0, b"", 0, f"error forming request: {error}")
             asyncio.get_running_loop().call_soon(done, reply)
             return _Unsendable()
+        else:
+            return request
 
     def _compiled(self, receiver: Receiver) -> RequestTarget:
         if len(self._targets) >= _MAX_COMPILED:
@@ -118,6 +123,7 @@ class Sender:
             next_at,
             aborted=not (delivered or is_normal),
             unanswered=reply.status == 0,
+            outcome=failed_class(reply.status, timed_out=reply.timed_out, is_invalid=reply.is_invalid),
             health_events=tuple(
                 HealthEvent(kind, delivery.receiver, delivery.msg_id, attempt.id, reply.status) for kind in kinds
             ),

@@ -198,9 +198,12 @@ class SettleBatcher:
         self._budget.settled(len(batch))
         delivered = sum([result.delivered for result in batch])
         count("deliveries.delivered", delivered)
-        count("deliveries.failed", sum([result.attempt is not None for result in batch]) - delivered)
         if delivered < len(batch):
             self._failures.add(batch)
+            for result in batch:
+                if result.attempt is not None and not result.delivered:
+                    count(f"attempts.{result.outcome}")
+                    count("deliveries.exhausted", result.is_exhausted)
             timestamps = [timestamp for result in batch for timestamp in _next_timestamps(result, now)]
             if timestamps:
                 self._claims.due_at(min(timestamps))

@@ -58,6 +58,8 @@ class Delivery:
     retry_at: int | None = None
     """When the next automatic attempt is due, if this send is manual."""
     task_id: str | None = None
+    due_since: float | None = None
+    """When it became due, in seconds of the monotonic clock; None if that is when it was leased."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 
 import socket
 import sys
+from typing import Final
 
 from tidings.settings import ConfigError, Settings
 
 
 def bind(settings: Settings) -> socket.socket:
     """Return a socket that is bound to the port. Called first, so that a port in use is reported at startup."""
-    return _bound(settings, _address(settings))
+    return _bound(_address(settings.listen, settings.listen_address), settings.listen_address)
 
 
 def bind_shared(settings: Settings, count: int) -> list[socket.socket]:
@@ -20,33 +21,47 @@ def bind_shared(settings: Settings, count: int) -> list[socket.socket]:
     and go: connections that wait on the socket of a worker that has ended are accepted by the next one. Elsewhere
     SO_REUSEPORT does not spread, so the workers share one socket.
     """
-    address = _address(settings)
+    text = settings.listen_address
+    address = _address(settings.listen, text)
     # A socket without SO_REUSEPORT conflicts with any other on the port, also with those of another tidings.
-    with _bound(settings, address) as probe:
+    with _bound(address, text) as probe:
         name = probe.getsockname()
         if not sys.platform.startswith("linux"):
             return [probe.dup()] * count
-    return [_bound(settings, (address[0], address[1], name), reuse_port=True) for _ in range(count)]
+    return [_bound((address[0], address[1], name), text, reuse_port=True) for _ in range(count)]
+
+
+def bind_metrics(settings: Settings) -> socket.socket | None:
+    """Return a socket that is bound to the address of the metrics, or None if they are off."""
+    given = settings.metrics_listen
+    if given is None or settings.metrics_address is None:
+        return None
+    return _bound(
+        _address(given, settings.metrics_address),
+        settings.metrics_address,
+        "set TIDINGS_METRICS_ADDRESS to another one",
+    )
 
 
 _Address = tuple[socket.AddressFamily, socket.SocketKind, tuple[object, ...]]
+_ANOTHER: Final = "pass --listen or set TIDINGS_LISTEN_ADDRESS"
 
 
-def _address(settings: Settings) -> _Address:
-    host, port = settings.listen
+def _address(given: tuple[str, int], text: str) -> _Address:
+    host, port = given
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"cannot listen on {settings.listen_address}: {_reason(error)}") from error
+        raise ConfigError(f"cannot listen on {text}: {_reason(error)}") from error
     return family, kind, address
 
 
-def _bound(settings: Settings, address: _Address, *, reuse_port: bool = False) -> socket.socket:
+def _bound(address: _Address, text: str, remedy: str = _ANOTHER, *, reuse_port: bool = False) -> socket.socket:
     family, kind, name = address
     try:
         listener = socket.socket(family, kind)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {settings.listen_address}: {_reason(error)}") from error
+        raise ConfigError(f"cannot listen on {text}: {_reason(error)}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -54,9 +69,7 @@ def _bound(settings: Settings, address: _Address, *, reuse_port: bool = False) -
         listener.bind(name)
     except OSError as error:
         listener.close()
-        raise ConfigError(
-            f"cannot listen on {settings.listen_address}: {_reason(error)}; pass --listen or set TIDINGS_LISTEN_ADDRESS"
-        ) from error
+        raise ConfigError(f"cannot listen on {text}: {_reason(error)}; {remedy}") from error
     return listener
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tidings.clock import SystemClock
 from tidings.logs import log
+from tidings.process.lines import LineTaker
 from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import MARGIN_SECONDS, SIGNALS
 from tidings.process.worker import NO_LISTENER, READY, STOP, UNAVAILABLE, Worker
@@ -33,6 +34,11 @@ _PAUSE_SECONDS: Final = 0.5
 _OUTAGE_PAUSE_SECONDS: Final = 2.0
 """The pause between two starts while the database is unavailable: each costs half a second of CPU time."""
 _FAILED: Final = 1
+_LINE_MAX: Final = 1 << 20
+"""Bytes of one line that a worker may send; a worker that sends more is not read any longer."""
+_READ_BYTES: Final = 1 << 16
+_LAST_SECONDS: Final = 1.0
+"""How long to read the last lines of a process that has ended."""
 
 
 class StartFailed(Exception):
@@ -54,6 +60,7 @@ class _Process:
         self.index = index
         self._process = process
         self._channel = channel
+        self._reading: asyncio.Task[None] | None = None
         self._ended = asyncio.ensure_future(process.wait())
 
     @property
@@ -68,9 +75,31 @@ class _Process:
         """Wait until the worker reports that it is ready, or why it ends; return nothing if it ends without a word."""
         return await asyncio.get_running_loop().sock_recv(self._channel, len(READY))
 
+    def read_lines(self, taker: LineTaker) -> None:
+        """Pass on the lines that the process sends, and then its end."""
+        self._reading = asyncio.create_task(self._read_lines(taker))
+
+    async def _read_lines(self, taker: LineTaker) -> None:
+        rest = b""
+        try:
+            while data := await asyncio.get_running_loop().sock_recv(self._channel, _READ_BYTES):
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    taker.take(self.pid, line)
+                if len(rest) > _LINE_MAX:
+                    return
+        except OSError:
+            pass  # the channel ends with the process
+        finally:
+            taker.ended(self.pid)
+
     async def ended(self) -> int:
         """Wait until the process has ended; return its exit code, or minus the number of the signal that ended it."""
         code = await asyncio.shield(self._ended)
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=_LAST_SECONDS)
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
         self._channel.close()
         return code
 
@@ -108,12 +137,14 @@ class Supervisor:
         command: Sequence[str],
         listeners: Sequence[socket.socket],
         reload: Callable[[], Settings],
+        lines: LineTaker | None = None,
     ) -> None:
         self._count = settings.worker_count
         self._settings = settings
         self._command = command
         self._listeners = listeners
         self._reload = reload
+        self._lines = lines
         self._workers: dict[int, _Process] = {}
         self._running: set[_Process] = set()
         """All processes that have not ended: the workers, those that start, and those that stop."""
@@ -133,6 +164,8 @@ class Supervisor:
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        if self._lines is not None:
+            self._lines.start()
         try:
             return await self._supervise()
         finally:
@@ -144,6 +177,8 @@ class Supervisor:
                 await asyncio.wait([self._replacing])
             grace = self._settings.shutdown_grace + 2 * MARGIN_SECONDS
             await asyncio.gather(*(process.stop(grace) for process in self._running))
+            if self._lines is not None:
+                await self._lines.stop()
             if self._report is not None:
                 self._report.log_end()
 
@@ -182,6 +217,8 @@ class Supervisor:
         if report != READY:
             raise StartFailed(await process.ended(), is_outage=report == UNAVAILABLE)
         self._workers[index] = process
+        if self._lines is not None:
+            process.read_lines(self._lines)
 
     async def _spawn(self, index: int) -> _Process:
         ours, theirs = socket.socketpair()
@@ -272,8 +309,11 @@ class Supervisor:
         except ConfigError as error:
             log.error("reload.failed", "the configuration is not reloaded", error=error)
             return
-        if settings.worker_count != self._count or settings.listen_address != self._settings.listen_address:
-            log.warning("reload.partial", "a change of workers or listen_address takes effect at the next restart")
+        if _of_restart(settings) != _of_restart(self._settings):
+            log.warning(
+                "reload.partial",
+                "a change of workers, listen_address or metrics_address takes effect at the next restart",
+            )
         for index in range(self._count):
             if not await self._replace(index, settings.shutdown_grace):
                 return
@@ -305,6 +345,10 @@ class Supervisor:
                 return False
         await old.stop(grace + 2 * MARGIN_SECONDS)
         return True
+
+
+def _of_restart(settings: Settings) -> tuple[object, ...]:
+    return settings.worker_count, settings.listen_address, settings.metrics_address
 
 
 def _ignore() -> None:

@@ -63,15 +63,32 @@ class Channel:
         self._stop = stop
         self._socket = socket.socket(fileno=worker.channel)
         self._socket.setblocking(False)  # noqa: FBT003 - the name of the socket module
+        self._sending: asyncio.Task[None] | None = None
+        self._is_ready = False
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._on_readable)
 
     def ready(self) -> None:
         """Report that this worker accepts connections."""
         self._report(READY)
+        self._is_ready = True
 
     def unavailable(self) -> None:
         """Report that this worker ends because the database is unavailable."""
         self._report(UNAVAILABLE)
+
+    def hand_over(self, line: bytes) -> None:
+        """Send a line. It is dropped before this worker is ready, and while the last one is still being sent."""
+        if self._is_ready and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self._send(line + b"\n"))
+
+    async def handed_over(self) -> None:
+        """Wait until the last line is sent."""
+        if self._sending is not None:
+            await asyncio.wait([self._sending])
+
+    async def _send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # the supervisor has ended
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     def _report(self, what: bytes) -> None:
         with contextlib.suppress(OSError):  # the supervisor has ended: the reader stops this process

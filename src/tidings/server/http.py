@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The HTTP server of a node: uvicorn, with our own protocol for messages."""
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
@@ -12,6 +9,7 @@ from tidings import terms
 from tidings.api.app import build
 from tidings.api.context import Context
 from tidings.api.hot import protocol_of
+from tidings.process.http import HttpServer
 from tidings.settings import Settings
 from tidings.table import TABLE
 
@@ -19,21 +17,6 @@ _KEEP_ALIVE: Final = 75
 """Seconds after which an idle connection is closed. Clients have shorter limits, so that they close it first."""
 _REQUEST_GRACE: Final = 3
 _BACKLOG: Final = 2_048
-
-
-class HttpServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to `Stop`, because a signal stops more than HTTP."""
-
-    on_started: Callable[[], None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.on_started is not None:
-            self.on_started()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def http_server(settings: Settings, context: Context) -> HttpServer:

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from tidings import terms
 from tidings.api.auth import Gatekeeper
@@ -39,10 +39,11 @@ from tidings.model.encryption import Encryption
 from tidings.model.lease import new_node
 from tidings.model.signature import SignatureType
 from tidings.observe import RepeatedWork, failure
+from tidings.process.http import HttpServer
 from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.server.housekeeping import Housekeeping
-from tidings.server.http import HttpServer, http_server
+from tidings.server.http import http_server
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.tables import nodes
@@ -77,8 +78,22 @@ def node_name(number: int) -> str:
     return f"{os.uname().nodename}:{os.getpid()}:{number:08x}"
 
 
+class Reporter(Protocol):
+    """Reports what a node does, from its start until everything else has stopped."""
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start, and return the loops to cancel at the stop."""
+        ...
+
+    async def finish(self) -> None:
+        """Report for the last time."""
+        ...
+
+
 class Node:
     """The parts of one process, and their start and stop."""
+
+    reporter: Reporter | None = None
 
     def __init__(
         self, settings: Settings, roles: Roles, db: Database, secrets: TokenSecrets, number: int | None = None
@@ -86,9 +101,10 @@ class Node:
         """`number` is part of the node's name and of its lease tokens."""
         self._settings = settings
         self._roles = roles
-        self._db = db
+        self.db = self._db = db
         self._shared = SharedClock(SystemClock())
-        self._clock: Clock = self._shared
+        self.clock: Clock = self._shared
+        self._clock = self.clock
         self._notifier = Notifier()
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
@@ -98,7 +114,7 @@ class Node:
         )
         self._node = new_node() if number is None else number
         self._heartbeat_work = RepeatedWork("the heartbeat query")
-        self._heartbeat = Heartbeat(db, self._clock, self._node)
+        self.heartbeat = self._heartbeat = Heartbeat(db, self._clock, self._node)
         self._delivery = (
             DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), node=self._node)
             if roles.delivery
@@ -192,6 +208,8 @@ class Node:
         self._chores.append(
             asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_for_due_work).run())
         )
+        if self.reporter is not None:
+            self._chores += self.reporter.start()
         serving = None
         if self._http is not None and listener is not None:
             self._http.on_started = on_ready
@@ -228,6 +246,18 @@ class Node:
         await within(budget.left(), **ending, chores=asyncio.gather(*self._chores, return_exceptions=True))
         if self._nodes is not None:
             await within(budget.left(), leaving=self._nodes.leave())
+        if self.reporter is not None:
+            await within(budget.left(), reporting=self.reporter.finish())
+
+    def gauges(self) -> dict[str, float]:
+        """Return the present numbers of the parts, by the names of their metrics."""
+        found: dict[str, float] = {}
+        if self._delivery is not None:
+            queues = self._delivery.queues
+            found |= {"deliveries_in_memory": queues.held, "sends_in_flight": queues.in_flight}
+        if self._http is not None:
+            found["api_connections"] = len(self._http.server_state.connections)
+        return found
 
     def _look_for_due_work(self) -> None:
         """Look for due work again, after a correction of due times."""

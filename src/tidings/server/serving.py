@@ -10,11 +10,11 @@ from tidings.core.signer import Signer, WrongKey
 from tidings.logs import identity, log
 from tidings.model.encryption import DecryptionError
 from tidings.model.lease import new_node
-from tidings.process.listening import bind
+from tidings.process.listening import bind, bind_metrics
 from tidings.process.stopping import Stop
 from tidings.process.worker import Channel, Worker
 from tidings.server.database import open_database, require_connections
-from tidings.server.node import Node, Roles, node_name
+from tidings.server.node import Node, Reporter, Roles, node_name
 from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Unavailable
 
@@ -54,6 +54,7 @@ async def serve(
     stop.listen()
     channel = None if worker is None else Channel(worker, stop.request)
     listener = _listener(settings, roles, worker)
+    metrics = bind_metrics(settings) if worker is None else None
     try:
         db = await open_database(settings, migrate=migrate)
         try:
@@ -61,6 +62,7 @@ async def serve(
             secrets = await token_secrets(db, settings.jwt_secret, settings.jwt_secret_previous or None)
             node = Node(settings, roles, db, secrets, number)
             await node.prepare()
+            node.reporter = _reporter(settings, node, metrics, channel)
             await node.run(stop, listener, on_ready=None if channel is None else channel.ready)
         except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
@@ -71,8 +73,24 @@ async def serve(
             channel.unavailable()
         raise
     finally:
-        if listener is not None:
-            listener.close()
+        _close(listener, metrics)
+
+
+def _close(*listeners: socket.socket | None) -> None:
+    for each in listeners:
+        if each is not None:
+            each.close()
+
+
+def _reporter(
+    settings: Settings, node: Node, listener: socket.socket | None, channel: Channel | None
+) -> Reporter | None:
+    """Return what reports the metrics: a single process on its listener, a worker to its supervisor."""
+    if settings.metrics_address is None:
+        return None
+    from tidings.server.metrics import MetricsReporter  # noqa: PLC0415 - only if metrics are on
+
+    return MetricsReporter(node, listener=listener, channel=channel)
 
 
 def _listener(settings: Settings, roles: Roles, worker: Worker | None) -> socket.socket | None:

@@ -294,3 +294,4 @@ def _count_progress(batch: Batch, after: Task) -> None:
     observe.count("tasks.rows", batch.scanned)
     if batch.last:
         observe.transition("task", after.id, "succeeded")
+        observe.count(f"tasks.ended {after.kind} succeeded")

@@ -10,11 +10,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, Final, cast
 
 import asyncpg
 
 from tidings.dsn import Postgres
+from tidings.measures import database_wait
 from tidings.storage.drivers.database import (
     Busy,
     Declined,
@@ -254,12 +256,15 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
+        requested_at = monotonic()
         try:
             connection = await self._pool.acquire(timeout=self._connector.seconds)
         except TimeoutError as error:
             raise Unavailable(f"no connection to PostgreSQL within {self._connector.seconds:g} s") from error
         except Exception as error:
             raise _mapped(error) from error
+        finally:
+            database_wait.add(monotonic() - requested_at)
         try:
             yield connection
         except Unavailable as error:

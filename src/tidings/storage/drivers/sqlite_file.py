@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from tidings.logs import log
+from tidings.measures import database_wait
 from tidings.storage.drivers.database import Unavailable
 
 _AUTOCHECKPOINT_AT: Final = 65_536
@@ -312,7 +313,9 @@ class WriterLock:
     @asynccontextmanager
     async def hold(self, *, background: bool = False) -> AsyncIterator[None]:
         """Hold the lock for the duration of a block."""
+        requested_at = self._clock()
         await self._take(background=background)
+        database_wait.add(self._clock() - requested_at)
         try:
             yield
         finally:
