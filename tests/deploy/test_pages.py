@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The pages for operators are true: their commands exist and run, and every alert has its section."""
 
+import contextlib
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -74,8 +80,6 @@ def test_every_command_on_the_pages_exists_with_its_options(page: str, words: li
 
 
 def test_every_alert_has_its_section() -> None:
-    if not ALERTS.exists():
-        pytest.skip("there are no alert rules")
     groups = yaml.safe_load(ALERTS.read_text())["groups"]
     alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
     sections = re.findall(r"^### (Tidings\w+)$", (DOCS / "operate.md").read_text(), re.MULTILINE)
@@ -152,6 +156,10 @@ class Machine:
         start = start.replace("/opt/tidings", str(self.root / "opt"))
         self.program("systemctl", SERVICE.format(root=self.root, start=start))
 
+    def configure(self, **settings: str) -> None:
+        with (self.root / "etc/tidings.env").open("a") as file:
+            file.writelines(f"TIDINGS_{name.upper()}='{value}'\n" for name, value in settings.items())
+
     def follow(self, page: str, name: str) -> str:
         """Run the commands of a page on the folders of this machine."""
         text = block(page, name).replace("/var/lib/tidings", str(self.root / "state"))
@@ -190,6 +198,63 @@ def test_a_machine_is_installed_backed_up_and_restored_as_the_pages_say(dist: Pa
     assert (0o600, 0o640) == tuple(
         (tmp_path / each).stat().st_mode & 0o777 for each in ("state/tidings.db", "etc/tidings.env")
     )
+
+
+class Prometheus:
+    """A real Prometheus with the configuration and the rules of the checkout, which evaluates each second."""
+
+    def __init__(self, folder: Path, target: str) -> None:
+        self._program = tools.program("prometheus", "apt-get install prometheus")
+        self.url = f"127.0.0.1:{live.free_port()}"
+        shutil.copytree(tools.DEPLOY / "prometheus", folder)
+        configuration = folder / "prometheus.yaml"
+        configuration.write_text(replaced(configuration.read_text(), {"tidings:9464": target, "15s": "1s"}))
+        self._arguments = [f"--config.file={configuration}", f"--storage.tsdb.path={folder}/data"]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        command = [self._program, *self._arguments, f"--web.listen-address={self.url}"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+    def until(self, path: str, holds: Callable[[Any], bool]) -> None:
+        """Repeat a query until its data fulfil a condition; the test's timeout is the limit."""
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.url}/api/v1/{path}") as response:
+                if holds(json.load(response)["data"]):
+                    return
+            time.sleep(0.2)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
+def test_a_stopped_receiver_fires_an_alert_on_an_installed_machine(dist: Path, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine", packages.wheel_in(dist))
+    prometheus = Prometheus(tmp_path / "prometheus", target := f"127.0.0.1:{live.free_port()}")
+    machine.install()
+    machine.configure(metrics_address=target, retry_schedule="[]", whitelist_subnets="[127.0.0.1/32]")
+    machine.systemctl("start")
+    try:
+        with prometheus.running():
+            server = machine.client()
+            app_id = server.call("POST", "/api/v1/app", {"name": "a"})[1]["id"]
+            stopped = {"url": f"http://127.0.0.1:{live.free_port()}/"}
+            assert 201 == server.call("POST", f"/api/v1/app/{app_id}/endpoint", stopped)[0]
+            counter = "query?query=sum(tidings_deliveries_exhausted_total)==0"
+            prometheus.until(counter, lambda data: len(data["result"]) == 1)
+            server.call("POST", f"/api/v1/app/{app_id}/msg", {"eventType": "a", "payload": {}})
+            prometheus.until("alerts", lambda data: "TidingsMessagesExhausted" in _firing(data))
+            prometheus.until("alerts", lambda data: {"TidingsMessagesExhausted"} == _firing(data))
+    finally:
+        machine.systemctl("stop")
+
+
+def _firing(data: Any) -> set[str]:
+    return {each["labels"]["alertname"] for each in data["alerts"] if each["state"] == "firing"}
 
 
 @pytest.mark.timeout(300)

