@@ -54,33 +54,8 @@ def _doc(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorageSettings:
-    """The settings of the database and of the rows in it."""
-
-    db_dsn: str = _doc("The database: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
-    db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one `serve`.", 20, bounds=(1, 1_000))
-    db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
-    db_schema: str | None = _doc(
-        "PostgreSQL schema of all tables; `tidings migrate` creates it. Default: the first schema of the search path.",
-        None,
-        own=True,
-    )
-    db_migrate: str = _doc(
-        "When `serve` migrates the schema: `auto` on SQLite and in an empty database, `always`, or `never`.",
-        "auto",
-        own=True,
-    )
-    message_retention: str | None = _doc(
-        "Age at which messages are deleted with their attempts, like `120d` or `26w`. At least 90 days, which is the"
-        " retention of payloads, and at least the retry schedule and 24 hours. Default: they are kept.",
-        None,
-        own=True,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(StorageSettings):
-    """The settings of one process."""
+class ServiceSettings:
+    """The settings of the process: addresses, secrets, roles, log."""
 
     listen_address: str = _doc("Address and port that the API listens on.", "0.0.0.0:8071")
     metrics_address: str | None = _doc(
@@ -133,6 +108,37 @@ class Settings(StorageSettings):
         " `default` counts as `text`.",
         "auto",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings(ServiceSettings):
+    """The settings of the database and of the rows in it."""
+
+    db_dsn: str = _doc("The database: `sqlite:///path/to/file.db` or `postgresql://…`.", "sqlite:///tidings.db")
+    db_pool_max_size: int = _doc("Maximum connections to PostgreSQL from one `serve`.", 20, bounds=(1, 1_000))
+    db_pgbouncer: bool = _doc("Connect through PgBouncer, without prepared statements.", default=False, own=True)
+    db_schema: str | None = _doc(
+        "PostgreSQL schema of all tables; `tidings migrate` creates it. Default: the first schema of the search path.",
+        None,
+        own=True,
+    )
+    db_migrate: str = _doc(
+        "When `serve` migrates the schema: `auto` on SQLite and in an empty database, `always`, or `never`.",
+        "auto",
+        own=True,
+    )
+    message_retention: str | None = _doc(
+        "Age at which messages are deleted with their attempts, like `120d` or `26w`. At least 90 days, which is the"
+        " retention of payloads, and at least the retry schedule and 24 hours. Default: they are kept.",
+        None,
+        own=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings(StorageSettings):
+    """The settings of sending."""
+
     retry_schedule: tuple[int, ...] = _doc(
         "Seconds to wait after the first failed attempt, the second, and so on. `[]` is one attempt only.",
         [5, 300, 1800, 7200, 18000, 36000, 36000],
@@ -168,6 +174,12 @@ class Settings(StorageSettings):
         own=True,
     )
     dangerous_disable_tls_verification: bool = _doc("Do not verify the TLS certificates of receivers.", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(DeliverySettings):
+    """The settings of one process."""
+
     request_rate_limit: int = _doc(
         "Maximum API requests per second from one caller to one `serve`; 0 is no limit.",
         0,
