@@ -150,7 +150,9 @@ async def claim(
 
 _SENDS: Final = "given(msg text, endpoint text, token bigint)"
 _TIMED_SENDS: Final = "given(msg text, endpoint text, token bigint, at bigint)"
-_IS_LEASED: Final = "msg_id = given.msg AND endpoint_id = given.endpoint AND lease = given.token"
+# `lease = …` alone would imply that it is not null. PostgreSQL, planning when few deliveries were in flight, then read
+# all of them from the index of leases for each batch; with `coalesce` it looks each one up by its key.
+_IS_LEASED: Final = "msg_id = given.msg AND endpoint_id = given.endpoint AND coalesce(lease, 0) = given.token"
 
 _END_DELIVERED: Final = f"DELETE FROM delivery USING {_SENDS} WHERE {_IS_LEASED} AND again < 2"
 _AGAIN_DELIVERED: Final = (
