@@ -27,7 +27,7 @@ API_KEY: Final = "key_"
 
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 MANAGEMENT_ORG: Final = OrgId("org_00000000000SvixManagement00")
-"""The organization that stands for the installation, as in svix-server; the keys of operators belong to it."""
+"""The organization of the installation itself, as in svix-server; the keys of operators belong to it."""
 
 STEP_MS: Final = 4
 """The resolution of the timestamp in an id, in milliseconds."""

@@ -176,7 +176,7 @@ async def create(call: Call[Query, ApiTokenIn]) -> Response:
 async def page(call: Call[ApiTokenListQuery, Nothing]) -> Response:
     """Return a page of the API keys of an organization, newest first; ended ones for 90 days.
 
-    For an operator, the organization `org_00000000000SvixManagement00` stands for all.
+    For an operator, the organization `org_00000000000SvixManagement00` means all.
     """
     query = call.query
     cursor = Cursor(query.order or Order.DESCENDING, query.limit, query.iterator)

@@ -187,5 +187,5 @@ def _own(key: ApiKey | None, org_id: OrgId | None) -> ApiKey:
 
 
 def organization_of(org_id: OrgId) -> OrgId | None:
-    """Return the organization whose keys an operator asks for; the management organization stands for all."""
+    """Return the organization whose keys an operator asks for; the management organization means all."""
     return None if org_id == MANAGEMENT_ORG else org_id

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The keyring of a process: the API keys in use, so that a request with one costs a lookup in memory.
 
-A key that is not on the keyring is looked up in the database. A change of a key, such as its revocation, is heard from
-the heartbeat query (`hear`), or at once if this process made it. What was read is trusted for two seconds after the
-last heartbeat query, or after it was read: a node that cannot hear of revocations asks the database each time.
+A key that is not on the keyring is looked up in the database. A change of a key, such as its revocation, arrives with
+the heartbeat query (`hear`), or at once if this process made it. An entry is trusted for two seconds after the last
+heartbeat query, or after it was read: a node that cannot learn of revocations asks the database each time.
 """
 
 from collections.abc import Callable, Mapping

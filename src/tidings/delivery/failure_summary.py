@@ -63,7 +63,7 @@ class FailureSummary:
         self._timer = loop.call_at(at, self.flush)
 
     def flush(self) -> None:
-        """Log what was counted, now."""
+        """Log the counted failures now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

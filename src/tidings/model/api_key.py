@@ -3,7 +3,7 @@
 
 A key is `tidings_`, 43 characters of base 62 for 256 random bits, and six for the CRC-32 of what precedes them. The
 prefix lets secret scanners find a leaked key, and the checksum refuses a mistyped one without a query. It is no
-protection: whoever invents a key can compute it.
+protection: the inventor of a key can compute it.
 
 The database has the SHA-256 of a key. A slow hash protects secrets that can be guessed; 256 random bits cannot, and a
 slow hash would only let strangers use up the CPU.
