@@ -119,7 +119,7 @@ class RepeatLimit:
 repeats: Final = RepeatLimit(SystemClock())
 
 
-def failure(doing: str, error: BaseException, *, level: int = logging.ERROR, **fields: object) -> bool:
+def failure(doing: str, error: BaseException, **fields: object) -> bool:
     """Log an error in work that continues; return whether there is a line of it.
 
     An external error takes one line, without a traceback. `doing` is a constant; ids go into `fields`, such as `task`.
@@ -132,7 +132,8 @@ def failure(doing: str, error: BaseException, *, level: int = logging.ERROR, **f
     if left_out is None:
         return False
     cause = None if isinstance(error, ExternalError) else error
-    log.write(level, "failure", f"{doing} failed", {"error": error, **fields, "left_out": left_out or None}, cause)
+    known = {"error": error, **fields, "left_out": left_out or None}
+    log.write(logging.ERROR, "failure", f"{doing} failed", known, cause)
     return True
 
 

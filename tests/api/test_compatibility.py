@@ -28,8 +28,8 @@ def _url(unserved: Unserved) -> str:
     return unserved.path.replace("{", "a-").replace("}", "")
 
 
-def _refusal(unserved: Unserved) -> Json:
-    detail = f"The operation {unserved.operation} is not implemented."
+def _refusal(unserved: Unserved, request_id: str) -> Json:
+    detail = f"The operation {unserved.operation} is not implemented. Request id: {request_id}"
     return {"code": "not_implemented", "detail": detail}
 
 
@@ -73,7 +73,8 @@ async def test_an_unserved_operation_is_refused_by_its_name(lite: Api, unserved:
     headers = {"authorization": f"Bearer {lite.token}"}
     for path in (_url(unserved), f"{_url(unserved)}/"):
         response = await lite.client.request(unserved.method, path, headers=headers, content=b"nonsense")
-        assert (501, _refusal(unserved)) == (response.status_code, response.json())
+        expected = _refusal(unserved, response.headers["x-request-id"])
+        assert (501, expected) == (response.status_code, response.json())
 
     unknown = await lite.client.request(unserved.method, _url(unserved))
     assert (401, "authentication_failed") == (unknown.status_code, unknown.json()["code"])

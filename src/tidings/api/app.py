@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
-from tidings.api import authentication, docs, query
+from tidings.api import authentication, docs, query, request_id
 from tidings.api.context import Context
 from tidings.api.dry_run import context_for
 from tidings.api.http import (
@@ -33,6 +33,7 @@ from tidings.api.http import (
 from tidings.api.intake import Intake
 from tidings.api.location import base_path, base_url, has_encoded_slash
 from tidings.api.openapi import document
+from tidings.api.request_log import record_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
 from tidings.api.stream import Stream
 from tidings.api.unserved import UNSERVED, route_of
@@ -61,6 +62,7 @@ def build(context: Context, table: tuple[AnyRoute, ...]) -> Intake:
         allow_origins=("*",),
         allow_methods=("*",),
         allow_headers=("*",),
+        expose_headers=(request_id.NAME.decode(),),
         max_age=_CORS_SECONDS,
     )
     return Intake(context, shared)
@@ -158,6 +160,7 @@ class _Resource:
         if context.limiter is not None and caller is not None:
             context.limiter.admit(caller)
         if caller is not None:
+            record_of(scope).note_caller(caller, path)
             await sessions.require_live(context.services, caller)
             if not caller.may(route.needs):
                 raise forbidden()

@@ -18,6 +18,7 @@ from tidings.api import framing
 from tidings.api.connection import ConnectionLimits, ServerConnection
 from tidings.api.intake import Intake, app_of
 from tidings.api.lifetime import CLOSE, DefaultHeaders
+from tidings.api.request_id import NAME, new_ids, request_id
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
 from tidings.core.services import HotRequest
@@ -40,12 +41,15 @@ class HotProtocol(ServerConnection):
         self._fields: dict[bytes, bytes] = {}
         self._is_answering = self._is_refused = False
         self._keeps_alive = True
+        self._id = b""
 
     def on_headers_complete(self) -> None:
         ref = self._hot_ref()
         if ref is None:
             super().on_headers_complete()
             return
+        given = self._fields.get(NAME)
+        self._id = self._fields[NAME] = next(new_ids) if given is None else request_id(given)
         request = self.intake.check_head(ref, self._path, self._query, self._fields)
         if request is None:  # the caller's API key has to be looked up
             super().on_headers_complete()
@@ -153,7 +157,7 @@ class HotProtocol(ServerConnection):
         self._is_answering = False
         if self.transport.is_closing():
             return
-        self._write(response, b"" if self._keeps_alive else CLOSE)
+        self._write(response, b"" if self._keeps_alive else CLOSE, self._id)
         if self._keeps_alive:
             self.on_response_complete()
         elif self._is_refused:

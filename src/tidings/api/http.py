@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from tidings import observe
+from tidings.api import request_id
 from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.api.wire import HttpErrorOut, json_response, refusal
 from tidings.core.idempotency import Response
@@ -99,7 +100,8 @@ async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
 
 
 async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Headers = ()) -> None:
-    """Send a response with or without a body. A 429 gets a `Retry-After` header."""
+    """Send a response with or without a body. A 429 gets a `Retry-After` header, and a 5xx the id of the request."""
+    given = request_id.with_id(given, scope.get(request_id.KEY))
     kind = given.headers if isinstance(given, File) else [JSON]
     headers = [*kind, (b"content-length", b"%d" % len(given.body))] if given.body else []
     if given.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -108,10 +110,10 @@ async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Head
     await send_body(scope, send, given.body)
 
 
-def error_response(error: Exception, operation: str) -> Response:
-    """Return the response to an error. An unexpected error is logged, and its response is a plain 500."""
+def error_response(error: Exception, operation: str, **fields: object) -> Response:
+    """Return the response to an error. An unexpected error is logged with the fields, and is a plain 500."""
     refused = as_app_error(error)
     if refused is None:
-        observe.failure(operation, error)
+        observe.failure(operation, error, **fields)
         return INTERNAL
     return refusal(refused)

@@ -7,9 +7,9 @@ points: `respond`, a coroutine, serves any request; `try_begin` needs none and s
 join a batch immediately. Unusual requests take the general code paths.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,6 +19,8 @@ from tidings.api.context import Context
 from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, error_response, read_body, respond
 from tidings.api.location import below_mount, has_encoded_slash
 from tidings.api.messages import ContentQuery, MessageIn, render_accepted
+from tidings.api.request_id import NAME
+from tidings.api.request_log import record_of, recorded
 from tidings.api.wire import decode, encode, refusal
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
@@ -26,14 +28,16 @@ from tidings.core.idempotency import Response, scoped_key
 from tidings.core.services import AcceptResult, HotRequest
 from tidings.errors import REPLAYABLE, AppError, ErrorKind, Fault, forbidden, invalid, unauthorized
 from tidings.ids import timestamp_of
-from tidings.measures import responses
 from tidings.model import text
 from tidings.model.message import AcceptedMessage
 from tidings.model.token import Principal
 
 _PREFIX: Final = "/api/v1/app/"
 _SUFFIX: Final = "msg"
-_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+_ORIGIN: Final = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", NAME),
+)
 _OPERATION: Final = "v1.message.create"
 _RANDOM_LENGTH: Final = 19
 """The number of characters at the end of an id that do not encode its timestamp."""
@@ -55,18 +59,21 @@ class Intake:
         return self._context.max_body_bytes
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            await recorded(self._serve, scope, receive, send)
+        else:
             await self._rest(scope, receive, send)
-            return
-        send = _counting(send)
-        scope = below_mount(scope)
+
+    async def _serve(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        record, scope = record_of(scope), below_mount(scope)
         ref = app_of(scope["path"]) if scope["method"] == "POST" and not has_encoded_slash(scope) else None
         if ref is None:
             await self._rest(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = {**dict(scope["headers"]), NAME: record.id}
         request = await self._checked_head(ref, scope, headers)
         if isinstance(request, HotRequest):
+            record.fields |= {"org": request.org_id, "app": request.app_ref}
             try:
                 body = await read_body(headers, receive, self._context.max_body_bytes)
                 response = await self.respond(request, body, headers)
@@ -76,7 +83,7 @@ class Intake:
                 response = await self._refuse(request, error)
         else:
             response = request
-        await respond(scope, send, response, (_ORIGIN,) if b"origin" in headers else ())
+        await respond(scope, send, response, _ORIGIN if b"origin" in headers else ())
 
     def check_head(
         self,
@@ -88,14 +95,15 @@ class Intake:
     ) -> HotRequest | Response | None:
         """Check the head of a request before its body is read; return the request, or the error response.
 
-        None means that the caller's API key has to be looked up first: then call this again with the caller.
+        The headers have a valid `x-request-id`. None means that the caller's API key has to be looked up first: then
+        call this again with the caller.
         """
         try:
             return self._parse_head(ref, path, query_string, headers, caller)
         except KeyLookup:
             return None
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            return error_response(error, _OPERATION)
+            return error_response(error, _OPERATION, request_id=headers[NAME].decode())
 
     async def _checked_head(self, ref: str, scope: AsgiScope, headers: Mapping[bytes, bytes]) -> HotRequest | Response:
         """Check the head like `check_head`, and look up the caller's API key if that is needed."""
@@ -137,7 +145,7 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - every request gets a response
             if request.idempotency_key is not None and _is_replayable(error):
                 return False
-            respond_with(error_response(error, _OPERATION))
+            respond_with(error_response(error, _OPERATION, **_fields(request)))
             return True
 
     async def respond(self, request: HotRequest, body: bytes, headers: Mapping[bytes, bytes] | None = None) -> Response:
@@ -160,10 +168,10 @@ class Intake:
             try:
                 outcome = await repeats.find(self._context.services, request.idempotency_key)
             except Exception as other:  # noqa: BLE001 - every request gets a response
-                return error_response(other, _OPERATION)
+                return error_response(other, _OPERATION, **_fields(request))
             if outcome is not None:
                 return _accept_response(outcome, with_content=request.with_content)
-        return error_response(error, _OPERATION)
+        return error_response(error, _OPERATION, **_fields(request))
 
     def _parse_head(
         self, ref: str, path: str, query_string: bytes, headers: Mapping[bytes, bytes], caller: Principal | None
@@ -179,7 +187,7 @@ class Intake:
         idempotency_key = scoped_key(caller, "POST", path.rstrip("/"), query_string, key) if key else None
         if self._context.limiter is not None:
             self._context.limiter.admit(caller)
-        return HotRequest(caller.org_id, ref, idempotency_key, with_content)
+        return HotRequest(caller.org_id, ref, idempotency_key, with_content, headers[NAME])
 
     async def _accept(self, request: HotRequest, body: MessageIn) -> AcceptedMessage:
         draft = body.drafted(self._context.services.clock)
@@ -193,15 +201,9 @@ class Intake:
         return await acceptor.accept(request, draft)
 
 
-def _counting(send: AsgiSend) -> AsgiSend:
-    """Return a `send` that counts the response by its status."""
-
-    async def counting(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            responses[message["status"]] += 1
-        await send(message)
-
-    return counting
+def _fields(request: HotRequest) -> dict[str, object]:
+    """Return the fields of log lines about a request."""
+    return {"request_id": request.id.decode(), "org": request.org_id, "app": request.app_ref}
 
 
 def _is_replayable(error: Exception) -> bool:

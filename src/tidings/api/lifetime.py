@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tidings.api import request_id
 from tidings.api.http import RETRY_SOON
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
@@ -20,6 +21,8 @@ _DISCARD_MAX: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 5.0
 """How long the server keeps reading from a connection that it closes, so that the client can read the last response."""
 
+_SERVER_ERROR: Final = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+"""A plain number: the fast path compares it with each status."""
 CLOSE: Final = b"connection: close\r\n"
 STATUS_LINES: Final = {
     each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode("ascii")) for each in HTTPStatus
@@ -112,16 +115,24 @@ class ConnectionLifetime(HttpToolsProtocol):
             self.transport.close()
         if last is None or self.transport.is_closing():
             return
+        identifier = self._id_of_ending()
         retry = b"retry-after: 1\r\n" if last.status == HTTPStatus.SERVICE_UNAVAILABLE else b""
-        self._write(last, retry + CLOSE)
+        self._write(last, retry + CLOSE, identifier)
         self._linger()
 
-    def _write(self, given: Response, more: bytes) -> None:
+    def _id_of_ending(self) -> bytes:
+        """Return the request id for the last response: that of the request being received, if it has one yet."""
+        given = [value for name, value in self.headers or () if name == request_id.NAME]
+        return request_id.request_id(given[0] if len(given) == 1 else None)
+
+    def _write(self, given: Response, more: bytes, identifier: bytes) -> None:
         responses[given.status] += 1
+        if given.status >= _SERVER_ERROR:
+            given = request_id.with_id(given, identifier)
         body, defaults = given.body, self.default_headers.encoded(self.server_state.default_headers)
         self.transport.write(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
-            % (STATUS_LINES[given.status], len(body), defaults, more, body)
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n%b"
+            % (STATUS_LINES[given.status], len(body), identifier, defaults, more, body)
         )
 
     def _linger(self) -> None:

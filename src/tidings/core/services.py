@@ -36,6 +36,8 @@ class HotRequest:
     """The key of the request, unique over all callers and routes."""
     with_content: bool = True
     """Whether the response includes the payload; accept does not read it."""
+    id: bytes = b""
+    """The request id, for log lines."""
 
 
 class Acceptor(Protocol):
