@@ -166,6 +166,7 @@ OWN = (
     "v1.message-attempt.list-by-msg-deprecated",
     "v1.message.create-batch",
     "v1.message.list-deliveries",
+    "v1.status.get",
 )
 
 

@@ -86,6 +86,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *BELOW_CORE,
     ),
     "cli.task_commands": ("api.routes", "cli", "tasks.command", "tasks.declaration", "tasks.registry", *BELOW_CORE),
+    "cli.direct_status": ("api.status", "core", "server.database", "settings", *BELOW_CORE),
     "__main__": ("cli",),
 }
 
@@ -93,6 +94,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "api.event_types": ("jsonschema_rs",),
     "cli.admin": ("tidings.cli.deletion", "tidings.model.signature"),
+    "cli.doctor": ("tidings.server.doctor",),
     "cli.demo": ("tidings.demo",),
     "cli.keys": ("tidings.cli.key_access",),
     "cli.main": ("tidings.cli.commands",),
@@ -105,6 +107,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
         "tidings.server.serving",
         "tidings.terms",
     ),
+    "cli.status": ("tidings.cli.direct_status",),
     "cli.task_run": ("tidings.cli.task_commands",),
     "cli.token": ("tidings.cli.issuing",),
     "server.serving": ("tidings.server.metrics",),

@@ -61,6 +61,13 @@ _HARMLESS: Final = {
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.\[\]-]{0,40}")
 
 
+MASK: Final = "********"
+_PASSWORD: Final = re.compile(r"passw", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"(?<![^&])(user|password)=[^&]*")
+"""The parameters whose values may contain `@`."""
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
 class DsnError(ValueError):
     """An invalid URL. The message quotes no part of it that may be secret."""
 
@@ -143,12 +150,42 @@ def postgres(url: str) -> Postgres:
     )
 
 
+def masked(text: str) -> str:
+    """Return a setting with each password masked if it is a URL: of a database, a proxy, or another service.
+
+    An unescaped `@` or `/` in a password shifts its boundaries, so everything up to the last `@` counts as one.
+    """
+    scheme = _URL.match(text.strip())
+    if scheme is None or text.strip().startswith(SQLITE):
+        return text
+    text = text.strip()
+    start = scheme.end()
+    at = text.rfind("@", start, text.find("?", start) if _is_plain(text[start:]) else len(text))
+    user, colon, _ = text[start : at if at >= 0 else start].partition(":")
+    rest = text[at:] if at >= 0 else text[start:]
+    place, mark, query = rest.partition("?")
+    parameters = (_masked_parameter(each) for each in query.split("&"))
+    login = f"{user}:{MASK}" if colon else user
+    return f"{text[:start]}{login}{place}{mark}{'&'.join(parameters)}"
+
+
+def _is_plain(rest: str) -> bool:
+    """Return whether a `?` begins the parameters: no `@` follows it, except in a login."""
+    before, mark, query = rest.partition("?")
+    return bool(mark) and "@" not in _LOGIN.sub("", query) and before.count("@") <= 1
+
+
+def _masked_parameter(text: str) -> str:
+    name, sign, _ = text.partition("=")
+    return f"{name}={MASK}" if sign and _PASSWORD.search(unquote(name)) else text
+
+
 def _split(rest: str) -> tuple[str, str, str]:
     """Split the URL after its scheme. Raises `DsnError` if a password may extend over a boundary."""
     at = min((found for found in (rest.find(sign) for sign in "/?#") if found >= 0), default=len(rest))
     netloc, tail = rest[:at], rest[at:]
     path, _, query = tail.partition("?")
-    values_at = re.sub(r"(?<![^&])(user|password)=[^&]*", "", query)
+    values_at = _LOGIN.sub("", query)
     if netloc.count("@") > 1 or "@" in path or "@" in values_at or "#" in tail:
         raise DsnError(f"the URL is invalid; {_ESCAPE}")
     return netloc, path.removeprefix("/"), query

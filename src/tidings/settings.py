@@ -2,7 +2,6 @@
 """The settings of one process, with their documentation and their checks. `config.py` reads them."""
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -27,7 +26,6 @@ _CHOICES: Final = {
 _MAIN_SECRET_LEAST: Final = 16
 """The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
 _WORKERS_MAX: Final = 256
-_SECRET_WORDS: Final = ("secret", "dsn")
 
 
 class ConfigError(Exception):
@@ -345,7 +343,7 @@ class Settings(DeliverySettings):
         return found
 
     def masked(self) -> dict[str, str]:
-        """Return all settings as text, with secrets masked."""
+        """Return all settings as text, with secrets and the passwords in URLs masked."""
         return {each.name: _masked(each.name, getattr(self, each.name)) for each in dataclasses.fields(self)}
 
 
@@ -362,8 +360,6 @@ def _refuse(name: str, fault: str | None) -> None:
 
 
 def _masked(name: str, value: object) -> str:
-    if name == "proxy_addr":
-        return re.sub("//.*@", "//********@", str(value))
-    if value and any(word in name for word in _SECRET_WORDS) and not str(value).startswith(dsn.SQLITE):
-        return "********"
-    return str(value)
+    if value and "secret" in name:
+        return dsn.MASK
+    return dsn.masked(value) if isinstance(value, str) else str(value)

@@ -22,6 +22,7 @@ from tidings.api import (
     health,
     message_content,
     messages,
+    status,
 )
 from tidings.api.routes import AnyRoute
 from tidings.tasks.registry import PUBLIC
@@ -49,4 +50,5 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *authentication.ROUTES,
     *api_keys.ROUTES,
     *health.ROUTES,
+    *status.ROUTES,
 )

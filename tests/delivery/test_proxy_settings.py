@@ -60,12 +60,12 @@ def test_an_invalid_proxy_exception_stops_the_start() -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://user:hid@den@proxy:1", "http://********@proxy:1"),
+        ("http://user:hid@den@proxy:1", "http://user:********@proxy:1"),
         ("http://proxy:1", "http://proxy:1"),
         (None, "None"),
     ],
 )
-def test_the_settings_are_shown_without_credentials(url: str | None, shown: str) -> None:
+def test_the_settings_are_shown_without_the_password(url: str | None, shown: str) -> None:
     assert shown == Settings(proxy_addr=url).masked()["proxy_addr"]
 
 

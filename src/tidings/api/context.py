@@ -9,6 +9,7 @@ from tidings.api.tuning import ApiTuning
 from tidings.core.dry_run import Estimate, EstimateTask
 from tidings.core.health import StartCatchUp
 from tidings.core.services import Acceptor, Services
+from tidings.core.status import StatusReader
 from tidings.core.task_watcher import TaskWatcher
 from tidings.errors import unavailable
 from tidings.model.task import Task
@@ -42,7 +43,10 @@ class Context:
     tuning: ApiTuning = ApiTuning()
     task_watcher: TaskWatcher = field(init=False)
     """Notifies requests that wait for a task or follow one."""
+    status: StatusReader = field(init=False)
+    """Reads the status of the service."""
 
     def __post_init__(self) -> None:
-        """Create a task watcher without watchers."""
+        """Create a task watcher without watchers, and a reader of the status."""
         object.__setattr__(self, "task_watcher", TaskWatcher(self.services.db, self.services.tuning))
+        object.__setattr__(self, "status", StatusReader(self.services.db))

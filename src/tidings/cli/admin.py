@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from tidings.cli.config_text import toml_lines
 from tidings.cli.serve import ConfigFile, DatabaseUrl
 from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import DAY, SystemClock, parse_rfc3339
@@ -38,12 +39,28 @@ def generate_key() -> None:
     typer.echo(f"Public key: {pair.public_text}")
 
 
-def show_config(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:
+def show_config(
+    *,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print a `tidings.toml` that gives the same settings; secrets are left out.")
+    ] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Do not mask secrets and passwords; only with --toml.")
+    ] = False,
+    db: DatabaseUrl = None,
+    config: ConfigFile = None,
+) -> None:
     """Print each setting, its value (secrets masked) and its source, and the variables that have no effect."""
+    if show_secrets and not toml:
+        raise ConfigError("--show-secrets needs --toml")
     settings = load(file=config, db_dsn=db)
     where = origins(file=config, db_dsn=db)
-    for name, value in settings.masked().items():
-        typer.echo(f"{name} = {value}  ({where[name]})")
+    if toml:
+        for line in toml_lines(settings, where, show_secrets=show_secrets):
+            typer.echo(line)
+    else:
+        for name, value in settings.masked().items():
+            typer.echo(f"{name} = {value}  ({where[name]})")
     for variable, why in without_effect().items():
         typer.echo(f"{variable} has no effect: {why}", err=True)
 

@@ -8,7 +8,21 @@ import msgspec
 import typer
 
 from tidings import __version__
-from tidings.cli import admin, backup, deliveries, demo, health, keys, serve, task_control, task_run, tasks, token
+from tidings.cli import (
+    admin,
+    backup,
+    deliveries,
+    demo,
+    doctor,
+    health,
+    keys,
+    serve,
+    status,
+    task_control,
+    task_run,
+    tasks,
+    token,
+)
 from tidings.cli.flags import hide_types_of_flags
 from tidings.cli.remote import RemoteError
 from tidings.settings import ConfigError
@@ -25,6 +39,8 @@ app: Final = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("migrate")(serve.migrate)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("config")(admin.show_config)
 app.add_typer(token.app, name="jwt")
 app.add_typer(keys.app, name="keys")

@@ -297,6 +297,31 @@ async def pending(db: Database) -> list[str]:
     return [each.title for each in known_migrations() if each.version not in done]
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaDifference:
+    """How the schema of a database differs from that of a release."""
+
+    is_empty: bool
+    """Whether no migration has run."""
+    pending: tuple[str, ...]
+    """The titles of the migrations that have not run."""
+    newest: int
+    """The number of the last migration that ran, 0 without one."""
+    fault: str | None
+    """Why the release cannot use the database."""
+
+
+async def schema_difference(read: Read, known: Sequence[Migration]) -> SchemaDifference:
+    """Compare the schema of a database with the migrations of a release."""
+    try:
+        done = await _applied(read)
+        _require_compatible(done, known)
+    except SchemaError as error:
+        return SchemaDifference(is_empty=False, pending=(), newest=0, fault=str(error))
+    missing = tuple(each.title for each in known if each.version not in done)
+    return SchemaDifference(not done, missing, max(done, default=0), None)
+
+
 async def require_current(db: Database) -> None:
     """Raise `SchemaError` unless this release may run on the schema, and all of its migrations have run."""
     missing = await pending(db)

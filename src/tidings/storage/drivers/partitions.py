@@ -37,6 +37,11 @@ async def create_partitions(db: Database, now: int) -> int:
     return created
 
 
+def week_names(at: int) -> tuple[str, ...]:
+    """Return the names of the partitions for the week of a timestamp."""
+    return tuple(f"{table}_{_name_of(at - at % WEEK)}" for table in _KEYS)
+
+
 async def _make_week(db: Database, start: int) -> int:
     week = _name_of(start)
     first, end = ids.first_at(ids.MESSAGE, start), ids.first_at(ids.MESSAGE, start + WEEK)

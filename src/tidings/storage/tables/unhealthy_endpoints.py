@@ -5,65 +5,16 @@ The stored health is the failure record: attempts are not read, so a `degraded` 
 endpoint costs one entry of an index, and a count ends at `COUNT_MAX`.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.health import FailureRecord
+from tidings.ids import OrgId
+from tidings.model.status import Count, EndpointCounts, UnhealthyEndpoint
 from tidings.storage.drivers.database import Read, from_row
 from tidings.storage.tables import health
-from tidings.storage.tables.queue_depth import COUNT_MAX, IS_UNHEALTHY, Count, count_of
+from tidings.storage.tables.queue_depth import COUNT_MAX, IS_UNHEALTHY, count_of
 
 _READ: Final = 10_000
 """The unhealthy endpoints that are read to find the worst ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointCounts:
-    """The endpoints by health. One that is not healthy is disabled, unreachable or failing, the first that fits.
-
-    All but `total` are of the endpoints with a failure record, and inexact together.
-    """
-
-    total: Count
-    disabled: Count
-    disabled_lately: Count
-    """Those that the service disabled, since a given time. They are in `disabled` too."""
-    unreachable: Count
-    """They do not respond."""
-    failing: Count
-    """They respond, but messages have run out of attempts."""
-
-    @property
-    def need_attention(self) -> Count:
-        """Those that do not respond or fail, and those that the service disabled lately."""
-        return self.disabled_lately + self.unreachable + self.failing
-
-    @property
-    def healthy(self) -> Count:
-        """The other endpoints. A lower bound if the total is one."""
-        unhealthy = self.disabled + self.unreachable + self.failing
-        return Count(max(0, self.total.count - unhealthy.count), self.total.is_exact and unhealthy.is_exact)
-
-
-@dataclass(frozen=True, slots=True)
-class UnhealthyEndpoint:
-    """An endpoint that does not respond, fails, or was disabled by the service, with its last attempt."""
-
-    id: EndpointId
-    uid: str | None
-    app_id: AppId
-    app_uid: str | None
-    app_name: str
-    org_id: OrgId
-    url: str
-    disabled: bool
-    since: int
-    """When it began to fail, or was disabled."""
-    last_attempt_id: str | None
-    last_status_code: int | None
-    """The status code of the last response; 0 if there was none, None without an attempt."""
-    record: FailureRecord
 
 
 _OWN: Final = " AND org_id = :org"
