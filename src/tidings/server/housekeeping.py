@@ -50,14 +50,17 @@ class Housekeeping:
             failure("encrypting older secrets", error)
 
     async def run_hourly(self) -> None:
-        """Run housekeeping once an hour. The only writer skips it if there was no activity since."""
+        """Run housekeeping once an hour. The only writer skips it if there was no activity since.
+
+        What expires with time starts at once: a node may never run for an hour.
+        """
         while True:
+            await self._expire_payloads()
+            await self._delete_old_messages()
             before = counters.total()
             await asyncio.sleep(HOUR / SECOND)
             if counters.total() != before or not self._db.has_one_writer:
                 await self.run_once()
-            await self._expire_payloads()
-            await self._delete_old_messages()
 
     async def record_key_uses(self, keyring: Keyring) -> None:
         """Record once a minute when API keys were last used, and at the end."""
