@@ -93,6 +93,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # module: the heavy and rarely needed modules that it may import inside a function.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "api.event_types": ("jsonschema_rs",),
+    "cli.backup": ("tidings.storage.drivers.sqlite_backup",),
     "cli.admin": ("tidings.cli.deletion", "tidings.model.signature"),
     "cli.doctor": ("tidings.server.doctor",),
     "cli.demo": ("tidings.demo",),

@@ -52,6 +52,7 @@ RULES: Final = (
     r"Uids are not allowed to have the same prefix",
     r"rawPayload",
     r"Application UID",
+    r"name must have 1 to 256 printable characters",
 )
 """Error texts for requests that the document allows and the server refuses: rules that no schema states."""
 LOOSE: Final = re.compile(r"Non-unique items|`uniqueItems`|event_types \(was array")

@@ -30,8 +30,22 @@ VERBS = {
         "Explain",
         "Export",
     ),
-    *("Follow", "Get", "List", "Pause", "Receive", "Replace", "Resend", "Resume", "Retry", "Revoke", "Rotate", "Send"),
-    *("Set", "Update", "Wait"),
+    *(
+        "Follow",
+        "Get",
+        "List",
+        "Pause",
+        "Receive",
+        "Rename",
+        "Replace",
+        "Resend",
+        "Resume",
+        "Retry",
+        "Revoke",
+        "Rotate",
+        "Send",
+    ),
+    *("Set", "Show", "Update", "Wait"),
 }
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from tidings.api.fields import URL, AppId, EndpointId
+from tidings.api.fields import UID, URL, AppId, EndpointId
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import Out, Timestamp, format_timestamp, json_response
@@ -64,7 +64,7 @@ class StatusUnhealthyEndpoint(Out, kw_only=True):
     endpoint_uid: str | None
     """The uid of the endpoint. Null if there is none."""
     app_id: AppId
-    app_uid: str | None
+    app_uid: Annotated[str | None, UID]
     """The uid of the application. Null if there is none."""
     app_name: str
     """The name of the application."""
@@ -106,12 +106,12 @@ class StatusTask(Out, kw_only=True):
 
     id: str
     """The id of the task."""
-    task: str
+    task: Annotated[str, Meta(extra_json_schema={"example": "endpoint.recover"})]
     """The kind of the task."""
     state: str
     """The state of the task: `queued`, `running` or `paused`."""
     org_id: OrgId
-    app_id: str | None
+    app_id: AppId | None
     """The id of the application. Null for a task of the organization."""
     done: int
     """The number of items that are done or skipped."""
@@ -150,7 +150,7 @@ class StatusDatabase(Out, kw_only=True):
 
     product: str
     """`SQLite` or `PostgreSQL`."""
-    version: str
+    version: Annotated[str, Meta(extra_json_schema={"example": "15.18"})]
     """The version of the product."""
     bytes: int
     """The size of the database."""

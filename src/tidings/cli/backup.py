@@ -9,7 +9,6 @@ import typer
 from tidings.cli.serve import ConfigFile, DatabaseUrl
 from tidings.config import load
 from tidings.settings import ConfigError
-from tidings.storage.drivers.sqlite_backup import back_up
 
 
 def backup(
@@ -22,4 +21,6 @@ def backup(
     path = load(file=config, db_dsn=db).sqlite_path
     if path is None:
         raise ConfigError("backup copies a SQLite file; for PostgreSQL, use pg_dump or pg_basebackup")
+    from tidings.storage.drivers.sqlite_backup import back_up  # noqa: PLC0415 - only this command needs SQLite
+
     typer.echo(f"Backup: {back_up(path, file):,} bytes in {file}")
