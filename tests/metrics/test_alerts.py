@@ -19,6 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -194,6 +195,7 @@ def receiver() -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ def start_without_workers(servers: Servers, receiver: str) -> None:
         send(server, f"{receiver}/200")
         app = server.call("GET", "/api/v1/app")[1]["data"][0]["id"]
         endpoint = server.call("GET", f"/api/v1/app/{app}/endpoint")[1]["data"][0]["id"]
-        since = {"since": "2026-01-01T00:00:00Z"}
+        since = {"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
         status, _ = server.call("POST", f"/api/v1/app/{app}/endpoint/{endpoint}/recover", since)
         assert status == 202
     with contextlib.closing(sqlite3.connect(path)) as db, db:
