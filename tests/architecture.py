@@ -52,8 +52,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.declaration": ("api.routes", *BELOW_CORE),
     "tasks.kinds": (*WORDS_OF_THE_API, "core", "storage", *BELOW_CORE),
     "tasks.resending": (*WORDS_OF_THE_API, "core", "storage", *BELOW_CORE),
-    "api": ("core", *BELOW_CORE),
-    "tasks.routes": ("api", "core", *BELOW_CORE),
+    "asgi": ("core.idempotency", *BELOW_CORE),
+    "api": ("asgi", "core", *BELOW_CORE),
+    "tasks.routes": ("api", "asgi", "core", *BELOW_CORE),
     "table": ("api", "tasks", *BELOW_CORE),
     "terms": ("api", "delivery", "settings", "tasks", "values", *BELOW_CORE),
     "process": ("logs", "observe", "settings", *GROUND),
@@ -131,7 +132,7 @@ SOCKETS = (
 # Spawned tasks must be watched and ended, so only servers, runners, batchers and single flights spawn them.
 SPAWNERS = (
     "api.hot",
-    "api.stream",
+    "asgi.stream",
     "core.accept",
     "core.task_watcher",
     "delivery.address",

@@ -9,8 +9,7 @@ import pytest
 
 from api.kit import ORG, Api, Json
 from tidings import ids
-from tidings.api.response_buffer import PART, ResponseBuffer
-from tidings.api.tuning import ApiTuning
+from tidings.asgi.response_buffer import PART, ResponseBuffer
 from tidings.model.page import PAGE_BYTES
 from tidings.storage.tables import settlement
 from tidings.storage.tables.settlement import AttemptRow
@@ -141,7 +140,7 @@ async def test_a_large_response_is_sent_part_by_part() -> None:
 
 
 async def test_a_reader_that_does_not_read_is_disconnected() -> None:
-    buffer, reader = ResponseBuffer(ApiTuning(stall_seconds=0.01)), _Reader()
+    buffer, reader = ResponseBuffer(stall_seconds=0.01), _Reader()
 
     await buffer.send(reader.scope, reader.send, b"x" * PART * 2)
 
@@ -149,7 +148,7 @@ async def test_a_reader_that_does_not_read_is_disconnected() -> None:
 
 
 async def test_the_slowest_reader_is_disconnected_when_memory_is_full() -> None:
-    buffer = ResponseBuffer(ApiTuning(large_responses_bytes=PART * 4))
+    buffer = ResponseBuffer(size_max=PART * 4)
     readers = [_Reader() for _ in range(4)]
     sending = [asyncio.create_task(buffer.send(each.scope, each.send, b"x" * PART * 2)) for each in readers[:2]]
     for each in readers[:2]:

@@ -13,9 +13,9 @@ import pytest
 from api.kit import ORG, SECRET, Api, Json
 from api.task_kit import commanded, failing, recovering, stored
 from tidings import observe
-from tidings.api import stream
 from tidings.api.app import build
 from tidings.api.tuning import ApiTuning
+from tidings.asgi import stream
 from tidings.core.access import APP_TOKEN_MS, issue_app_token
 from tidings.core.tuning import CoreTuning
 from tidings.ids import AppId, OrgId

@@ -16,28 +16,17 @@ from starlette.routing import Router
 from tidings.api import authentication, docs, query, request_id
 from tidings.api.context import Context
 from tidings.api.dry_run import context_for
-from tidings.api.http import (
-    JSON,
-    NOT_ALLOWED,
-    NOT_FOUND,
-    AsgiApp,
-    AsgiReceive,
-    AsgiScope,
-    AsgiSend,
-    ClientGone,
-    error_response,
-    read_body,
-    respond,
-    send_body,
-)
+from tidings.api.http import JSON, NOT_ALLOWED, NOT_FOUND, error_response, respond
 from tidings.api.intake import Intake
-from tidings.api.location import base_path, base_url, has_encoded_slash
 from tidings.api.openapi import document
 from tidings.api.request_log import record_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
-from tidings.api.stream import Stream
 from tidings.api.unserved import UNSERVED, route_of
 from tidings.api.wire import encode, read
+from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, read_body
+from tidings.asgi.location import base_path, base_url, has_encoded_slash
+from tidings.asgi.response_buffer import send_body
+from tidings.asgi.stream import Stream
 from tidings.core import access, sessions
 from tidings.core.idempotency import Response, scoped_key
 from tidings.errors import REPLAYABLE, AppError, forbidden, not_found

@@ -16,8 +16,8 @@ import httptools
 
 from tidings.api import framing
 from tidings.api.lifetime import ConnectionLifetime
-from tidings.api.stream import ABORT
 from tidings.api.wire import HttpErrorOut, json_response
+from tidings.asgi.stream import ABORT
 from tidings.core.idempotency import Response
 from tidings.logs import log
 from tidings.observe import count

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The use of ASGI: headers, bodies within a size limit, and responses."""
+"""The responses of the API: JSON and files, and the responses to errors."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from tidings import observe
 from tidings.api import request_id
-from tidings.api.response_buffer import PART, ResponseBuffer
 from tidings.api.wire import HttpErrorOut, json_response, refusal
+from tidings.asgi.http import AsgiScope, AsgiSend, Headers
+from tidings.asgi.response_buffer import send_body
 from tidings.core.idempotency import Response
 from tidings.core.services import as_app_error
-from tidings.errors import too_large
-
-AsgiScope = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
-Headers = Iterable[tuple[bytes, bytes]]
 
 JSON: Final = (b"content-type", b"application/json")
 RETRY_SOON: Final = (b"retry-after", b"1")
@@ -51,52 +44,6 @@ class File(Response):
             (b"cache-control", b"private, no-store"),
             (b"x-content-type-options", b"nosniff"),
         ]
-
-
-class ClientGone(Exception):
-    """The client disconnected before its request was complete, so no response is possible."""
-
-
-async def read_body(headers: dict[bytes, bytes], receive: AsgiReceive, limit: int) -> bytes:
-    """Return a request's body; raise `too_large` as soon as its length or its bytes exceed the limit."""
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > limit:
-        raise too_large()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if len(body) > limit:
-            raise too_large()
-        return body
-    return await _read_rest(body, receive, limit)
-
-
-async def _read_rest(first: bytes, receive: AsgiReceive, limit: int) -> bytes:
-    chunks, size, more = [first], len(first), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise too_large()
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-_response_buffer: Final = ResponseBuffer()
-
-
-async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
-    """Send the body of a response that has begun: in one piece, or in parts if it is large."""
-    if len(body) > PART:
-        await _response_buffer.send(scope, send, body)
-    else:
-        await send({"type": "http.response.body", "body": body})
 
 
 async def respond(scope: AsgiScope, send: AsgiSend, given: Response, extra: Headers = ()) -> None:

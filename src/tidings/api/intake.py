@@ -16,12 +16,13 @@ import msgspec
 from tidings.api import query
 from tidings.api.auth import KeyLookup
 from tidings.api.context import Context
-from tidings.api.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, error_response, read_body, respond
-from tidings.api.location import below_mount, has_encoded_slash
+from tidings.api.http import error_response, respond
 from tidings.api.messages import ContentQuery, MessageIn, render_accepted
 from tidings.api.request_id import NAME
 from tidings.api.request_log import record_of, recorded
 from tidings.api.wire import decode, encode, refusal
+from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, read_body
+from tidings.asgi.location import below_mount, has_encoded_slash
 from tidings.clock import rfc3339
 from tidings.core import apps, repeats
 from tidings.core.idempotency import Response, scoped_key

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from tidings import observe
 from tidings.api import request_id
-from tidings.api.http import INTERNAL, AsgiApp, AsgiReceive, AsgiScope, AsgiSend, respond
+from tidings.api.http import INTERNAL, respond
+from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend
 from tidings.logs import belonging_to
 from tidings.measures import responses
 from tidings.model.token import Principal

@@ -14,8 +14,6 @@ class ApiTuning:
     """How long a connection stays open while its client does not read the responses."""
     stall_seconds: float = 10.0
     """How long the reader of a stream or of a large response may leave a part unread."""
-    large_responses_bytes: int = 64 * 1024 * 1024
-    """Maximum bytes of large responses that one process keeps for their readers."""
     keepalive_seconds: float = 15.0
     """How long a stream may be silent: shorter than the idle timeout of common proxies."""
     progress_seconds: float = 1.0

@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
 from typing import Final
 
-from tidings.api.stream import Stream
 from tidings.api.tuning import ApiTuning
 from tidings.api.wire import Out, Timestamp, encode, format_timestamp
+from tidings.asgi.stream import Stream
 from tidings.core.idempotency import Response
 from tidings.core.task_events import TaskEvent
 from tidings.core.task_watcher import TaskView, TaskWatcher
@@ -76,7 +76,7 @@ def stream_task(  # noqa: PLR0913
         following.stop()
         stack.close()
 
-    return Stream(200, parts=following.parts, hang_up=hang_up, tuning=tuning)
+    return Stream(200, parts=following.parts, hang_up=hang_up, stall_seconds=tuning.stall_seconds)
 
 
 class _Following:

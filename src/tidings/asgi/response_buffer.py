@@ -7,21 +7,18 @@ left to the kernel.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tidings import observe
-from tidings.api.tuning import ApiTuning
+from tidings.asgi.http import AsgiScope, AsgiSend
 
 PART: Final = 256 * 1024
 """Bytes that are written in one piece; responses up to this size are small."""
+STALL_SECONDS: Final = 10.0
+"""How long the reader of a stream or of a large response may leave a part unread."""
 ABORT: Final = "tidings.abort"
 """This server's ASGI extension: a call that ends the connection with unwritten data discarded."""
-
-
-_Scope = MutableMapping[str, Any]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +48,10 @@ class ResponseBuffer:
 
     __slots__ = ("_sending", "_size_max", "_stall_seconds")
 
-    def __init__(self, tuning: ApiTuning = ApiTuning()) -> None:
-        self._size_max = tuning.large_responses_bytes
-        self._stall_seconds = tuning.stall_seconds
+    def __init__(self, size_max: int = 64 * 1024 * 1024, stall_seconds: float = STALL_SECONDS) -> None:
+        """Keep at most `size_max` bytes for the readers of this process."""
+        self._size_max = size_max
+        self._stall_seconds = stall_seconds
         self._sending: dict[_Sending, None] = {}
 
     @property
@@ -61,7 +59,7 @@ class ResponseBuffer:
         """The bytes of the responses in transmission."""
         return sum(each.size for each in self._sending if not each.is_cut)
 
-    async def send(self, scope: _Scope, send: _Send, body: bytes) -> None:
+    async def send(self, scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
         """Send the body of a response that has begun; disconnect a reader that does not read."""
         now = asyncio.get_running_loop().time()
         self._make_room(len(body), now)
@@ -88,7 +86,7 @@ class ResponseBuffer:
                 excess -= each.size
 
 
-async def _send_parts(sending: _Sending, send: _Send, body: bytes) -> None:
+async def _send_parts(sending: _Sending, send: AsgiSend, body: bytes) -> None:
     """Send a body in parts. The last part is empty: the server takes it once all earlier parts are taken."""
     loop = asyncio.get_running_loop()
     for start in (*range(0, len(body), PART), len(body)):
@@ -97,9 +95,20 @@ async def _send_parts(sending: _Sending, send: _Send, body: bytes) -> None:
         sending.moved(loop.time())
 
 
-async def _end(scope: _Scope) -> None:
+async def _end(scope: AsgiScope) -> None:
     """End a connection; the server notices in the next iteration of the event loop."""
     extension = scope.get("extensions", {}).get(ABORT)
     if extension is not None:
         extension["call"]()
         await asyncio.sleep(0)
+
+
+_response_buffer: Final = ResponseBuffer()
+
+
+async def send_body(scope: AsgiScope, send: AsgiSend, body: bytes) -> None:
+    """Send the body of a response that has begun: in one piece, or in parts if it is large."""
+    if len(body) > PART:
+        await _response_buffer.send(scope, send, body)
+    else:
+        await send({"type": "http.response.body", "body": body})

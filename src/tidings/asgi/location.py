@@ -4,7 +4,7 @@
 import re
 from typing import Any, Final
 
-from tidings.api.http import AsgiScope
+from tidings.asgi.http import AsgiScope
 
 MOUNT: Final = "tidings.mount"
 """The scope's key for the path at which another application mounted this one; absent at the root."""

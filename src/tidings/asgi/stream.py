@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings import observe
-from tidings.api import response_buffer
-from tidings.api.http import AsgiReceive, AsgiScope, AsgiSend
-from tidings.api.tuning import ApiTuning
+from tidings.asgi import response_buffer
+from tidings.asgi.http import AsgiReceive, AsgiScope, AsgiSend
 from tidings.core.idempotency import Response
 
 ABORT: Final = response_buffer.ABORT
@@ -37,7 +36,7 @@ class Stream(Response):
 
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
     hang_up: Callable[[], None] = lambda: None
-    tuning: ApiTuning = ApiTuning()
+    stall_seconds: float = response_buffer.STALL_SECONDS
 
     async def run(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Send the parts, each one after the previous one is taken."""
@@ -64,7 +63,7 @@ class Stream(Response):
         async with contextlib.aclosing(self.parts()) as parts:
             async for part in parts:
                 try:
-                    async with asyncio.timeout(self.tuning.stall_seconds):
+                    async with asyncio.timeout(self.stall_seconds):
                         await send({"type": "http.response.body", "body": part, "more_body": True})
                 except TimeoutError:
                     return False
