@@ -26,14 +26,14 @@ from tidings.tasks.registry import FIRST_RATES, KINDS, handlers
 @pytest_asyncio.fixture
 async def api(migrated_url: str) -> AsyncIterator[Api]:
     """Give the API on both databases, with a stopped clock."""
-    async for api in _opened(migrated_url):
+    async for api in opened_api(migrated_url):
         yield api
 
 
 @pytest_asyncio.fixture
 async def lite(migrated_sqlite_url: str) -> AsyncIterator[Api]:
     """Give the API on SQLite alone, for facts that do not depend on the database."""
-    async for api in _opened(migrated_sqlite_url):
+    async for api in opened_api(migrated_sqlite_url):
         yield api
 
 
@@ -44,7 +44,7 @@ async def wire(lite: Api) -> AsyncIterator[Wire]:
         yield wire
 
 
-async def _opened(url: str) -> AsyncIterator[Api]:
+async def opened_api(url: str) -> AsyncIterator[Api]:
     db = await opened(url)
     clock = ManualClock()
     routing = RoutingCache(db)

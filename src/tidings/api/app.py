@@ -6,6 +6,7 @@ headers; trailing slashes are removed; the router finds the path; `_Resource` ch
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -36,12 +37,19 @@ _CORS_SECONDS: Final = 600
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 
-def build(context: Context, table: tuple[AnyRoute, ...]) -> Intake:
-    """Build the API of one process."""
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Another application, and the first segments of the paths that it serves."""
+
+    app: AsgiApp
+    paths: tuple[str, ...]
+
+
+def build(context: Context, table: tuple[AnyRoute, ...], pages: Pages | None = None) -> Intake:
+    """Build the API of one process, with the pages beside it."""
     routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
         PathRoute(f"{PREFIX}/openapi.json", _StaticResponse(200, lambda: encode(document(table)), JSON)),
-        PathRoute(authentication.PORTAL, _StaticResponse(200, lambda: docs.PORTAL, _HTML)),
         PathRoute("/docs", _StaticResponse(200, lambda: docs.page(table), _HTML)),
         PathRoute("/", _StaticResponse(307, bytes, location="/docs")),
     ]
@@ -54,7 +62,17 @@ def build(context: Context, table: tuple[AnyRoute, ...]) -> Intake:
         expose_headers=(request_id.NAME.decode(),),
         max_age=_CORS_SECONDS,
     )
-    return Intake(context, shared)
+    return Intake(context, shared if pages is None else _beside(shared, pages))
+
+
+def _beside(api: AsgiApp, pages: Pages) -> AsgiApp:
+    """Return an application that serves the pages and the API, which other origins may call, on one port."""
+
+    async def chosen(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        first = "/" + scope["path"].split("/", 2)[1] if scope["type"] == "http" and scope["path"] != "/" else ""
+        await (pages.app if first in pages.paths else api)(scope, receive, send)
+
+    return chosen
 
 
 def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""HTML pages for people: the list of operations, and the placeholder of the portal."""
+"""The HTML page with the list of operations."""
 
 from collections.abc import Iterable
 from html import escape
@@ -11,13 +11,6 @@ _STYLE: Final = (
     '<meta name="viewport" content="width=device-width"><style>body{font:16px/1.5 system-ui;margin:2rem auto;'
     "max-width:60rem;padding:0 1rem}td{padding:.2rem 1rem .2rem 0;vertical-align:top}</style>"
 )
-
-PORTAL: Final = (
-    f'<!doctype html><html lang="en"><meta charset="utf-8"><title>tidings</title>{_STYLE}'
-    "<h1>Webhooks</h1><p>This server has no portal yet. Your access is valid:"
-    " programs can use its token with the API.</p></html>"
-).encode()
-"""The page at the portal's path. Its URL contains the token, which it sends nowhere."""
 
 
 def page(table: Iterable[AnyRoute]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Final
 import uvicorn
 
 from tidings import terms
-from tidings.api.app import build
+from tidings.api.app import Pages, build
 from tidings.api.context import Context
 from tidings.api.hot import protocol_of
 from tidings.process.http import HttpServer
@@ -19,9 +19,9 @@ _REQUEST_GRACE: Final = 3
 _BACKLOG: Final = 2_048
 
 
-def http_server(settings: Settings, context: Context) -> HttpServer:
-    """Return the server of the API, not yet started."""
-    intake = build(context, TABLE)
+def http_server(settings: Settings, context: Context, pages: Pages) -> HttpServer:
+    """Return the server of the API and the pages, not yet started."""
+    intake = build(context, TABLE, pages)
     return HttpServer(
         uvicorn.Config(
             intake,

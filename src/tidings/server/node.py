@@ -44,6 +44,7 @@ from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import http_server
+from tidings.server.portal import pages
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.tables import nodes
@@ -186,7 +187,7 @@ class Node:
             estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
-        return http_server(settings, context)
+        return http_server(settings, context, pages(settings, context, secrets))
 
     async def prepare(self) -> None:
         """Raise `DecryptionError` if the main secret is not the one of this database."""

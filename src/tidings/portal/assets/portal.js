@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Conveniences: every page works without them, except the exchange of a portal link and live updates.
+(() => {
+  "use strict";
+
+  // A portal link carries its token after "#", which is not sent to the server: send it as a form, and clear the address.
+  const signIn = document.querySelector("form[data-portal-sign-in]");
+  if (signIn) {
+    const values = new URLSearchParams(location.hash.slice(1));
+    const key = values.get("key");
+    if (key) {
+      history.replaceState(null, "", location.pathname);
+      for (const [name, value] of values) {
+        const field = signIn.elements.namedItem(name);
+        if (field) field.value = value;
+      }
+      signIn.submit();
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      const source = document.getElementById(copy.dataset.copy);
+      navigator.clipboard?.writeText(source ? source.textContent : "").then(() => {
+        const before = copy.textContent;
+        copy.textContent = "Copied";
+        setTimeout(() => { copy.textContent = before; }, 1500);
+      });
+    }
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  // A form with data-confirm asks before it is sent.
+  document.addEventListener("submit", (event) => {
+    const question = event.target.dataset?.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+
+  // A filter form is sent when one of its lists changes.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-auto]");
+    if (form && event.target.matches("select, input[type=checkbox]")) form.requestSubmit();
+  });
+
+  // data-narrow filters the elements of a list by their text, as the user types.
+  document.addEventListener("input", (event) => {
+    const list = event.target.dataset?.narrow && document.getElementById(event.target.dataset.narrow);
+    if (!list) return;
+    const wanted = event.target.value.toLowerCase();
+    for (const each of list.children) each.hidden = !each.textContent.toLowerCase().includes(wanted);
+  });
+})();

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""A request for a page, after session, capability and form token have been checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlencode
+
+from tidings.core.idempotency import scoped_key
+from tidings.core.services import Services
+from tidings.errors import Fault
+from tidings.ids import OrgId
+from tidings.model.app import App
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.token import Capability, Principal
+from tidings.portal import rendering
+from tidings.portal.context import PortalContext
+from tidings.portal.response import Html, Redirect
+from tidings.portal.sessions import CookieTerms, Session
+
+PORTAL: Final = "portal"
+CONSOLE: Final = "console"
+ONCE: Final = "once"
+"""The form field that makes a form effective once, however often it is sent."""
+
+
+class Form:
+    """The fields of a form; each may have several values."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        """Return the last value of a field without surrounding space; empty if the form has none."""
+        values = self._fields.get(name)
+        return values[-1].strip() if values else ""
+
+    def raw(self, name: str) -> str:
+        """Return the last value of a field with its space."""
+        values = self._fields.get(name)
+        return values[-1] if values else ""
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of a field that are not empty, without surrounding space."""
+        return [text for each in self._fields.get(name, ()) if (text := each.strip())]
+
+    def has(self, name: str) -> bool:
+        """Return whether a field is present, as a ticked checkbox is."""
+        return name in self._fields
+
+
+@dataclass(slots=True, kw_only=True)
+class PageRequest:
+    """What a handler receives."""
+
+    context: PortalContext
+    session: Session
+    principal: Principal
+    """Whoever signed in, narrowed to the organization and the application of the page."""
+    shell: str
+    """`portal` or `console`: which navigation surrounds the page."""
+    base: str
+    """The path of this server: the prefix of a proxy and the mount, or empty."""
+    prefix: str
+    """The path of the page's scope, such as `/portal/app_1`, with `base` before it."""
+    path: Mapping[str, str]
+    query: Form
+    form: Form = field(default_factory=lambda: Form({}))
+    found: App | None = None
+    is_part: bool = False
+    """Whether the browser asks for a part of the page only: htmx sent the request."""
+    here: str = ""
+    """The path of this page with `base` before it, without its query."""
+    origin: str = ""
+    """The URL of this server as the browser sees it, without a trailing slash."""
+    cookie: CookieTerms
+    """The terms of the session's cookie."""
+
+    @property
+    def services(self) -> Services:
+        return self.context.services
+
+    @property
+    def app(self) -> App:
+        """The application of the page. Every view of the scope `APPLICATION` has one."""
+        assert self.found is not None  # noqa: S101 - the site responded 404
+        return self.found
+
+    @property
+    def org_id(self) -> OrgId:
+        return self.principal.org_id
+
+    @property
+    def now(self) -> int:
+        """The time of the request in milliseconds."""
+        return self.services.clock.now()
+
+    def may(self, capability: Capability | str) -> bool:
+        """Return whether the session may do what needs a capability; templates give its name."""
+        needed = Capability(capability) if isinstance(capability, str) else capability
+        return not self.is_read_only_for(needed) and self.principal.may(needed)
+
+    def is_read_only_for(self, needed: Capability) -> bool:
+        """Return whether the session is read-only and the capability is one to write."""
+        reading = (Capability.VIEW_BASE, Capability.VIEW_ENDPOINT_SECRET)
+        return self.principal.is_read_only and needed not in reading
+
+    def url(self, *segments: str, **query: Any) -> str:  # noqa: ANN401 - text and numbers
+        """Return the path of a page of the same scope: `url("endpoint", id, state="failed")`."""
+        return _joined(self.prefix, segments, query)
+
+    def console_url(self, *segments: str, **query: Any) -> str:  # noqa: ANN401
+        """Return the path of a page of the console: `console_url(org_id, "app", app_id)`."""
+        return _joined(f"{self.base}/console", segments, query)
+
+    def with_query(self, **changes: Any) -> str:  # noqa: ANN401
+        """Return the URL of this page with some parameters of its query changed; None removes one."""
+        kept = {name: self.query.all(name) for name in self.query_names}
+        kept |= {name: [] if value is None else [str(value)] for name, value in changes.items()}
+        text = urlencode([(name, value) for name, values in kept.items() for value in values])
+        return f"{self.here}?{text}" if text else self.here
+
+    @property
+    def query_names(self) -> list[str]:
+        """The names in the query."""
+        return list(self.query._fields)
+
+    def cursor(self, order: Order = Order.DESCENDING, limit: int = LIMIT_DEFAULT) -> Cursor:
+        """Return the position of a list from the parameter `at` of the query, an iterator of `core`."""
+        return Cursor(order, limit, self.query["at"] or None)
+
+    def token(self, action: str) -> str:
+        """Return the token of a form that is sent to an action, as `url` returns it."""
+        return self.session.form_token(unquote(action.removeprefix(self.base).partition("?")[0]))
+
+    def idempotency_key(self) -> str | None:
+        """Return the key under which the form takes effect once, even if it is sent twice."""
+        once = self.form[ONCE]
+        if not once:
+            return None
+        return scoped_key(self.principal, "POST", self.here, b"", once.encode()[:256])
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Html:  # noqa: ANN401
+        """Render a template, which gets the request as `page` beside the given values."""
+        return Html(rendering.render(template, page=self, **values), status)
+
+    def invalid(self, template: str, faults: Sequence[Fault], **values: Any) -> Html:  # noqa: ANN401
+        """Render a form again with its faults by field name; the status is 422."""
+        by_field = {fault.loc[-1] if len(fault.loc) < 3 else fault.loc[1]: fault.msg for fault in reversed(faults)}  # noqa: PLR2004 - body, field, item
+        return Html(rendering.render(template, page=self, faults=by_field, **values), 422)
+
+    def redirect(self, *segments: str, done: str | None = None, **query: Any) -> Redirect:  # noqa: ANN401
+        """Return a redirect to a page of the same scope; `done` names the sentence that the page shows."""
+        return Redirect(self.url(*segments, **query, **({} if done is None else {"done": done})))
+
+
+def _joined(prefix: str, segments: Sequence[str], query: Mapping[str, Any]) -> str:
+    path = "/".join((prefix, *(quote(str(each), safe="") for each in segments)))
+    pairs = [(name, value) for name, value in query.items() if value is not None and value != ""]
+    return f"{path}?{urlencode(pairs)}" if pairs else path

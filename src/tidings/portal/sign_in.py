@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Sign in and out: a portal link becomes a cookie of its application, a key becomes a cookie of the console.
+
+A portal link keeps its token after `#`, which browsers send nowhere. The page at the link reads it by a script, sends
+it as a form and clears the address; without JavaScript the user pastes the link into the same form.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from tidings.asgi.http import AsgiScope
+from tidings.asgi.location import base_path, base_url
+from tidings.clock import SECOND
+from tidings.core import access, sessions
+from tidings.errors import AppError, ErrorKind, unauthorized
+from tidings.model.token import FOREVER, Principal
+from tidings.portal import rendering
+from tidings.portal.context import PortalContext
+from tidings.portal.request import CONSOLE, PORTAL, Form
+from tidings.portal.response import Answer, Html, Redirect
+from tidings.portal.sessions import CONSOLE_COOKIE, PORTAL_COOKIE, CookieTerms, fits_cookie
+
+LINK: Final = "/app-portal"
+"""The path of portal links, as in the Svix API."""
+_KEY: Final = "key="
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A request for a page that needs no session."""
+
+    context: PortalContext
+    scope: AsgiScope
+    base: str
+    query: Form
+    form: Form
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> Html:
+        """Render a template of a page without a session."""
+        return Html(rendering.render(template, base=self.base, branding=self.context.branding, **values), status)
+
+
+OpenHandler = Callable[[OpenRequest], Awaitable[Answer]]
+
+
+def is_secure(context: PortalContext, scope: AsgiScope) -> bool:
+    """Return whether the browser uses https, so that cookies can be limited to it."""
+    return (context.portal_url or base_url(scope)).startswith("https:")
+
+
+def hosts(context: PortalContext, scope: AsgiScope) -> frozenset[str]:
+    """Return the names, with ports, under which this server is reached, for the check of `Origin`."""
+    found = {urlsplit(base_url(scope)).netloc, dict(scope["headers"]).get(b"host", b"").decode("latin-1")}
+    if context.portal_url:
+        found.add(urlsplit(context.portal_url).netloc)
+    return frozenset(each.lower() for each in found if each)
+
+
+def cookie(context: PortalContext, scope: AsgiScope, shell: str, path: Mapping[str, str]) -> CookieTerms:
+    """Return the terms of the session's cookie on a page of a shell."""
+    secure = is_secure(context, scope)
+    if shell == CONSOLE:
+        return CookieTerms(CONSOLE_COOKIE, "/" if secure else f"{base_path(scope)}/console", secure)
+    is_embedded = bool(context.branding.frame_ancestors)
+    return CookieTerms(PORTAL_COOKIE, f"{base_path(scope)}/portal/{path['app_id']}", secure, is_embedded)
+
+
+async def portal_page(request: OpenRequest) -> Answer:
+    """Show the page at a portal link, whose script signs in."""
+    return request.page("sign_in_portal.html", problem="")
+
+
+async def sign_in_portal(request: OpenRequest) -> Answer:
+    """Exchange the token of a portal link for a cookie."""
+    token = _token_in(request.form["key"])
+    try:
+        principal = await _caller(request, token)
+        if principal.app_id is None:
+            raise unauthorized("The link is not one of an application's portal.")
+        await access.application(request.context.services, principal, principal.app_id)
+    except AppError as error:
+        if error.kind not in (ErrorKind.UNAUTHORIZED, ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST):
+            raise
+        return request.page("sign_in_portal.html", status=401, problem="This link is not valid any more.")
+    terms = cookie(request.context, request.scope, PORTAL, {"app_id": principal.app_id})
+    header = terms.set_cookie(token, _seconds_left(request, principal))
+    return Redirect(f"{request.base}/portal/{principal.app_id}", (header,))
+
+
+def _token_in(text: str) -> str:
+    """Return the token in a portal link, or the text itself."""
+    return text.partition(_KEY)[2].partition("&")[0] if _KEY in text else text
+
+
+async def _caller(request: OpenRequest, token: str) -> Principal:
+    if not fits_cookie(token):
+        raise unauthorized()
+    principal = await request.context.authenticate(b"Bearer " + token.encode())
+    await sessions.require_live(request.context.services, principal)
+    return principal
+
+
+def _seconds_left(request: OpenRequest, principal: Principal) -> int | None:
+    if principal.until >= FOREVER:
+        return None
+    return max(0, (principal.until - request.context.services.clock.now()) // SECOND)
+
+
+async def console_page(request: OpenRequest) -> Answer:
+    """Show the sign-in page of the console."""
+    problem = "Your key or token has ended." if request.query["why"] == "ended" else ""
+    notice = "You are signed out." if request.query["done"] == "signed_out" else ""
+    return request.page("sign_in_console.html", problem=problem, notice=notice, next=request.query["next"])
+
+
+async def sign_in_console(request: OpenRequest) -> Answer:
+    """Exchange a key or token for a cookie of the console."""
+    token, target = request.form["key"], request.form["next"]
+    try:
+        principal = await _caller(request, token)
+        problem = "" if principal.app_id is None else "This key belongs to one application; the console needs another."
+    except AppError as error:
+        if error.kind not in (ErrorKind.UNAUTHORIZED, ErrorKind.BAD_REQUEST):
+            raise
+        problem = "This key or token is not valid."
+    if problem:
+        return request.page("sign_in_console.html", status=401, problem=problem, notice="", next=target)
+    header = cookie(request.context, request.scope, CONSOLE, {}).set_cookie(token)
+    is_inside = target.startswith("/console/") and "//" not in target and "\\" not in target
+    return Redirect(request.base + (target if is_inside else "/console"), (header,))
+
+
+async def sign_out_console(request: OpenRequest) -> Answer:
+    """Delete the console's cookie; the key itself stays valid."""
+    header = cookie(request.context, request.scope, CONSOLE, {}).delete_cookie()
+    return Redirect(f"{request.base}/console/sign-in?done=signed_out", (header,))
+
+
+ROUTES: Final[dict[str, dict[str, OpenHandler]]] = {
+    LINK: {"GET": portal_page},
+    "/portal/sign-in": {"POST": sign_in_portal},
+    "/console/sign-in": {"GET": console_page, "POST": sign_in_console},
+    "/console/sign-out": {"POST": sign_out_console},
+}
+"""The pages that need no session, by path and method."""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""The pages of a node: their context, made from that of the API, and the tasks that they start."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tidings.api.app import Pages
+from tidings.api.context import Context
+from tidings.core.access import TokenSecrets
+from tidings.core.services import Services
+from tidings.core.tasks import BuildTask
+from tidings.model.app import App
+from tidings.model.task import NewTask
+from tidings.model.token import Principal
+from tidings.portal import site
+from tidings.portal.context import PortalContext
+from tidings.portal.sessions import form_key
+from tidings.portal.starters import ResendRequest, StartOnEndpoint, TaskStarters
+from tidings.portal.table import VIEWS
+from tidings.settings import Settings
+from tidings.storage.drivers.database import Read
+from tidings.tasks.kinds import recover, replay
+from tidings.tasks.resending import ResendWindow
+
+BuildResend = Callable[[Services, Read, App, ResendWindow], Awaitable[NewTask]]
+
+
+def pages(settings: Settings, context: Context, secrets: TokenSecrets) -> Pages:
+    """Return the pages of one process."""
+    portal = PortalContext(
+        services=context.services,
+        acceptor=context.acceptor,
+        authenticate=context.gatekeeper.authenticate,
+        signer=context.gatekeeper.signer,
+        form_key=form_key(secrets.current),
+        estimate=context.estimate,
+        status=context.status,
+        task_watcher=context.task_watcher,
+        starters=_STARTERS,
+        admit=context.limiter.admit if context.limiter is not None else _admit_all,
+        catching_up=context.catching_up,
+        attempts_max=context.attempts_max,
+        https_only=context.https_only,
+        portal_url=context.portal_url,
+        settings={name: (text, "") for name, text in settings.masked().items()},
+    )
+    return Pages(site.build(portal, VIEWS), site.PATHS)
+
+
+def _admit_all(_caller: Principal) -> None:
+    """Admit every caller: there is no limit."""
+
+
+def _on_endpoint(build: BuildResend) -> StartOnEndpoint:
+    def start(services: Services, caller: Principal, app: App, request: ResendRequest) -> BuildTask:
+        window = ResendWindow(
+            endpoint_ref=request.endpoint_ref,
+            since=request.since,
+            until=request.until,
+            created_by=caller.subject,
+            rate_limit=request.rate_limit,
+        )
+        return lambda tx: build(services, tx, app, window)
+
+    return start
+
+
+_STARTERS: Final = TaskStarters({kind.KIND.name: _on_endpoint(kind.build_task) for kind in (recover, replay)})
