@@ -11,7 +11,7 @@ _HEIGHT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One bar: its label, and the two parts that are stacked."""
 
     label: str
@@ -19,7 +19,7 @@ class Bar:
     bad: int = 0
 
 
-def bars(data: Sequence[Bar], summary: str, *, good: str = "delivered", bad: str = "failed") -> Markup:
+def bars(data: Sequence[ChartBar], summary: str, *, good: str = "delivered", bad: str = "failed") -> Markup:
     """Return a chart of stacked bars; `summary` is its text for screen readers."""
     top = max((bar.good + bar.bad for bar in data), default=0) or 1
     width = 10

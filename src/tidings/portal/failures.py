@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pages about errors: what happened and what to do, never a traceback."""
+"""Pages about errors: the cause and the next step, never a traceback."""
 
 from http import HTTPStatus
 from typing import Final
@@ -41,11 +41,11 @@ _PORTAL_ENDED: Final = (
     " here."
 )
 _NOT_FOUND: Final = "It was deleted, or its address is incomplete, or you may not see it."
-_FORBIDDEN: Final = "Your access does not include it. Ask whoever gave you the link or the key."
+_FORBIDDEN: Final = "Your access does not include it. Ask for another link or key."
 
 
 def page(context: PortalContext, scope: AsgiScope, error: AppError | None) -> Answer:
-    """Return the page about an error; None stands for an unexpected one, which the log has with the request's id."""
+    """Return the page about an error; None for an unexpected one, which the log has with the request's id."""
     is_console = scope["path"].startswith("/console")
     if error is not None and error.kind is ErrorKind.UNAUTHORIZED and is_console and scope["method"] == "GET":
         query = urlencode({"next": scope["path"], **({} if error.code == "no_session" else {"why": "ended"})})

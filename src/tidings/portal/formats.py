@@ -13,7 +13,7 @@ from tidings.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 
 _UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 NOTHING: Final = "\N{EN DASH}"
-"""What stands for a value that does not exist."""
+"""The text for a value that does not exist."""
 _KIB: Final = 1_024
 _SHOWN_BYTES: Final = 64 * 1_024
 

@@ -58,7 +58,7 @@ class PageRequest:
     context: PortalContext
     session: Session
     principal: Principal
-    """Whoever signed in, narrowed to the organization and the application of the page."""
+    """The caller, narrowed to the organization and the application of the page."""
     shell: str
     """`portal` or `console`: which navigation surrounds the page."""
     base: str

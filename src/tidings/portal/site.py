@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages as one ASGI application: finds the view of a path, checks who asks, and renders what went wrong.
+"""The pages as one ASGI application: finds the view of a path, checks the session, and renders errors.
 
 A request passes these checks in this order: path and method; session; organization and application of the path;
 capability; for a form its size, its origin and its token. Every response carries the security headers of

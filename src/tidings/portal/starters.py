@@ -15,7 +15,7 @@ from tidings.model.token import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResendRequest:
+class ResendForm:
     """Which messages of an endpoint to resend; timestamps in milliseconds."""
 
     endpoint_ref: str
@@ -25,7 +25,7 @@ class ResendRequest:
     """The most messages per second."""
 
 
-StartOnEndpoint = Callable[[Services, Principal, App, ResendRequest], BuildTask]
+StartOnEndpoint = Callable[[Services, Principal, App, ResendForm], BuildTask]
 """Returns the function that builds a task in the transaction that starts it."""
 
 

@@ -15,7 +15,7 @@ from tidings.model.token import Principal
 from tidings.portal import site
 from tidings.portal.context import PortalContext
 from tidings.portal.sessions import form_key
-from tidings.portal.starters import ResendRequest, StartOnEndpoint, TaskStarters
+from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Read
@@ -52,7 +52,7 @@ def _admit_all(_caller: Principal) -> None:
 
 
 def _on_endpoint(build: BuildResend) -> StartOnEndpoint:
-    def start(services: Services, caller: Principal, app: App, request: ResendRequest) -> BuildTask:
+    def start(services: Services, caller: Principal, app: App, request: ResendForm) -> BuildTask:
         window = ResendWindow(
             endpoint_ref=request.endpoint_ref,
             since=request.since,
