@@ -11,7 +11,7 @@ SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.
 	tests/model/test_throttle.py tests/storage/tables/test_delivery_state_machine.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve quick test check chaos bench bench-beside bench-tasks voice lock clean
+.PHONY: help demo serve quick test check chaos browser bench bench-beside bench-tasks voice lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests th
 	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
 	[ $$failed = 0 ] || echo "A chaos run failed: see the two summaries above" >&2; \
 	exit $$failed
+
+browser: $(VENV)/.dev $(VENV)/.browser  ## open every page in a real browser, in each theme and size; screenshots in .screenshots
+	$(BIN)/pytest -m "browser or not browser" -n 2 tests/browser $(ARGS)
 
 bench: $(VENV)/.dev $(VENV)/.postgres  ## measure throughput, also on another interpreter (PYTHON=...); Linux with a C compiler
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(ARGS)
@@ -103,6 +106,13 @@ $(VENV)/.sdkjs: $(VENV)/.made tests/sdk/javascript/package.json
 	@! npm --version >/dev/null 2>&1 || { mkdir -p $(VENV)/sdkjs && cp tests/sdk/javascript/package.json $(VENV)/sdkjs && \
 		npm install --prefix $(VENV)/sdkjs --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; } || \
 		echo "npm could not install the SDK for JavaScript" >&2
+	@touch $@
+
+# The accessibility checker of the browser tests. They skip where there is no Node.js.
+$(VENV)/.browser: $(VENV)/.made tests/browser/package.json
+	@! npm --version >/dev/null 2>&1 || { mkdir -p $(VENV)/browser && cp tests/browser/package.json $(VENV)/browser && \
+		npm install --prefix $(VENV)/browser --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; } || \
+		echo "npm could not install axe-core" >&2
 	@touch $@
 
 # Programs on the official SDKs for Go and Rust, built where the machine has the toolchain. Without a program its test

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Every page that a link leads to: in both themes and three widths, without faults, and with screenshots.
+
+They are in the folder that TIDINGS_SCREENSHOTS names, or `.screenshots`.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import playwright.sync_api as playwright
+import pytest
+
+from browser.kit import AXE, Customer, Watched, opened
+from browser.sample import filled
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+_PAGES_MAX: Final = 80
+_LOOKS: Final = [(1440, "light"), (1440, "dark"), (768, "light"), (360, "light"), (360, "dark")]
+_ID: Final = re.compile(r"\b(app|ep|msg|atmpt|qtask|key|org)_[0-9A-Za-z]+")
+FOLDER: Final = Path(os.environ.get("TIDINGS_SCREENSHOTS", ".screenshots"))
+
+
+@pytest.mark.parametrize("shell", ["portal", "console"])
+@pytest.mark.parametrize(("width", "scheme"), _LOOKS)
+def test_no_page_has_a_fault(
+    chromium: playwright.Browser, customer: Customer, shell: str, width: int, scheme: str
+) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is absent; `make browser` installs it where npm is")
+    filled(customer)
+    with opened(chromium, customer.server.url, width=width, scheme=scheme) as window:
+        _sign_in(window, customer, shell)
+        found = {path: faults for path, faults in _crawled(window, shell, f"{width}-{scheme}") if faults}
+
+    assert {} == found
+
+
+def _sign_in(window: Watched, customer: Customer, shell: str) -> None:
+    if shell == "portal":
+        window.page.goto(customer.link())
+        window.page.wait_for_url("**/portal/app_*")
+    else:
+        window.page.goto(f"{window.origin}/console")
+        window.page.get_by_label("Key or token").fill(customer.server.token)
+        window.page.keyboard.press("Enter")
+        window.page.wait_for_url("**/console/org_*")
+
+
+def _crawled(window: Watched, shell: str, look: str) -> Iterator[tuple[str, list[str]]]:
+    """Open each kind of page once: pages whose addresses differ only in ids and query values are one kind."""
+    waiting, seen = [window.page.url], set[str]()
+    while waiting and len(seen) < _PAGES_MAX:
+        url = waiting.pop(0)
+        kind = _kind(url)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        response = window.page.goto(url)
+        assert response is not None
+        kinds = response.headers.get("content-type", "")
+        if not kinds.startswith("text/html"):
+            continue
+        name = re.sub(r"[^a-z0-9]+", "-", kind.removeprefix(f"/{shell}")).strip("-") or "home"
+        FOLDER.mkdir(exist_ok=True)
+        window.page.screenshot(path=FOLDER / f"{shell}-{name}-{look}.png", full_page=True)
+        faults = window.faults()
+        yield kind, faults if response.ok else [f"status {response.status}", *faults]
+        links = window.page.eval_on_selector_all("a[href]:not([download])", "all => all.map(each => each.href)")
+        waiting += [each.partition("#")[0] for each in links if each.startswith(f"{window.origin}/{shell}")]
+
+
+def _kind(url: str) -> str:
+    parts = urlsplit(url)
+    names = sorted({pair.partition("=")[0] for pair in parts.query.split("&") if pair} - {"at"})
+    return _ID.sub(r"\1", parts.path) + ("?" + "&".join(names) if names else "")
