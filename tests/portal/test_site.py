@@ -151,6 +151,8 @@ async def test_an_operator_sees_every_organization_and_the_installation(lite_sit
     assert (200, "/console") == (browser.status, browser.path)
     await browser.open(f"/console/{OTHER}")
     assert 200 == browser.status
+    await browser.open("/console/nonsense")
+    assert 404 == browser.status
 
 
 async def test_an_organization_does_not_see_the_installation(lite_site: Site) -> None:

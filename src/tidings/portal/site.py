@@ -23,7 +23,7 @@ from tidings.asgi.stream import Stream
 from tidings.core import access, sessions
 from tidings.core.services import as_app_error
 from tidings.errors import bad_request, forbidden, not_found, unauthorized
-from tidings.ids import OrgId
+from tidings.ids import ORG, OrgId
 from tidings.model.app import App
 from tidings.model.token import Principal
 from tidings.portal import assets, failures, security, sign_in
@@ -256,11 +256,11 @@ class _Page(_Endpoint):
 
 def _within(caller: Principal, org_id: str) -> Principal:
     """Return the caller inside an organization: its own, or any for an operator, who then acts as that organization."""
-    if caller.is_operator:
-        return replace(caller, org_id=OrgId(org_id), is_operator=False)
-    if caller.org_id != org_id:
+    if not caller.is_operator and caller.org_id != org_id:
         raise not_found()
-    return caller
+    if not org_id.startswith(ORG):
+        raise not_found()
+    return replace(caller, org_id=OrgId(org_id), is_operator=False) if caller.is_operator else caller
 
 
 async def _form(context: PortalContext, scope: AsgiScope, receive: AsgiReceive, limit: int) -> Form:
