@@ -119,6 +119,29 @@ class RepeatLimit:
 repeats: Final = RepeatLimit(SystemClock())
 
 
+class EventBudget:
+    """Admits a number of events per second, and a burst: lines of a log, or spans of traces."""
+
+    __slots__ = ("_at", "_burst", "_clock", "_left", "_per_second")
+
+    def __init__(self, clock: Clock, per_second: float, burst: int) -> None:
+        self._clock = clock
+        self._per_second = per_second
+        self._burst = burst
+        self._left = float(burst)
+        self._at = clock.monotonic()
+
+    def admit(self) -> bool:
+        """Count an event if there is budget for it; return whether there was."""
+        now = self._clock.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 def failure(doing: str, error: BaseException, **fields: object) -> bool:
     """Log an error in work that continues; return whether there is a line of it.
 

@@ -106,6 +106,12 @@ class ServiceSettings:
         " `default` counts as `text`.",
         "auto",
     )
+    access_log: bool = _doc(
+        "Log each request of the API at the level `info`, with the client's address: at most 200 lines per second and"
+        " process, after a burst of as many. A line counts the others.",
+        default=False,
+        own=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,11 +47,11 @@ class Pages:
 
 def build(context: Context, table: tuple[AnyRoute, ...], pages: Pages | None = None) -> Intake:
     """Build the API of one process, with the pages beside it."""
-    routes = [PathRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
+    routes = [_NotedRoute(path, _Resource(context, group)) for path, group in _by_path(table).items()]
     routes += [
-        PathRoute(f"{PREFIX}/openapi.json", _StaticResponse(200, lambda: encode(document(table)), JSON)),
-        PathRoute("/docs", _StaticResponse(200, lambda: docs.page(table), _HTML)),
-        PathRoute("/", _StaticResponse(307, bytes, location="/docs")),
+        _NotedRoute(f"{PREFIX}/openapi.json", _StaticResponse(200, lambda: encode(document(table)), JSON)),
+        _NotedRoute("/docs", _StaticResponse(200, lambda: docs.page(table), _HTML)),
+        _NotedRoute("/", _StaticResponse(307, bytes, location="/docs")),
     ]
     router = Router(routes, redirect_slashes=False, default=_not_found)
     shared = CORSMiddleware(
@@ -70,7 +70,11 @@ def _beside(api: AsgiApp, pages: Pages) -> AsgiApp:
 
     async def chosen(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         first = "/" + scope["path"].split("/", 2)[1] if scope["type"] == "http" and scope["path"] != "/" else ""
-        await (pages.app if first in pages.paths else api)(scope, receive, send)
+        if first in pages.paths:
+            record_of(scope).route = first
+            await pages.app(scope, receive, send)
+        else:
+            await api(scope, receive, send)
 
     return chosen
 
@@ -100,6 +104,14 @@ async def _not_found(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> 
     del receive
     if scope["type"] == "http":
         await respond(scope, send, NOT_FOUND)
+
+
+class _NotedRoute(PathRoute):
+    """A route that notes its path in the record of the request."""
+
+    async def handle(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        record_of(scope).route = self.path
+        await super().handle(scope, receive, send)
 
 
 class _StaticResponse:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tidings.api.auth import Gatekeeper
 from tidings.api.ratelimit import Limiter
+from tidings.api.request_log import RequestObservers
 from tidings.api.tuning import ApiTuning
 from tidings.core.dry_run import Estimate, EstimateTask
 from tidings.core.health import StartCatchUp
@@ -40,6 +41,8 @@ class Context:
     """Estimates a task for a dry run."""
     catching_up: tuple[StartCatchUp, ...] = ()
     """Start the tasks that resend what an endpoint missed, once it is enabled."""
+    observers: RequestObservers | None = None
+    """Those who are notified of each request. None means that there are none, which costs nothing."""
     tuning: ApiTuning = ApiTuning()
     task_watcher: TaskWatcher = field(init=False)
     """Notifies requests that wait for a task or follow one."""

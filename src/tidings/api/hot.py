@@ -10,15 +10,16 @@ complete, so the body of a refused request is not stored. `api.connection` handl
 import asyncio
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tidings.api import framing
 from tidings.api.connection import ConnectionLimits, ServerConnection
-from tidings.api.intake import Intake, app_of
+from tidings.api.intake import ROUTE, Intake, app_of
 from tidings.api.lifetime import CLOSE, DefaultHeaders
-from tidings.api.request_id import NAME, new_ids, request_id
+from tidings.api.request_id import NAME, new_ids, request_id, with_id
+from tidings.api.request_log import TRACEPARENT, RequestObservers, RequestRecord
 from tidings.api.tuning import ApiTuning
 from tidings.core.idempotency import Response
 from tidings.core.services import HotRequest
@@ -167,6 +168,61 @@ class HotProtocol(ServerConnection):
             self.transport.close()
 
 
+class ObservedHotProtocol(HotProtocol):
+    """The protocol of a process with observers of its requests, which cost time for each message.
+
+    It notifies them of the requests that it responds to itself; `api.request_log` does so for all others.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own, passed on
+        super().__init__(*args, **kwargs)
+        self._observers = cast("RequestObservers", self.intake.observers)
+        self._record = RequestRecord(b"")
+        self._last_id = b""
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        if request is not None:
+            self._record.fields |= {"org": request.org_id, "app": request.app_ref}
+        super().on_message_complete()
+
+    def _hot_ref(self) -> str | None:
+        ref = super()._hot_ref()
+        if ref is not None:
+            parent = self._fields.get(TRACEPARENT)
+            self._record = RequestRecord(b"", method="POST", route=ROUTE, client=self._peer(), traceparent=parent)
+            self._observers.begin(self._record)
+        return ref
+
+    def _refuse(self, response: Response) -> None:
+        self._record.fields["org"] = self.intake.org_of(self._fields)
+        super()._refuse(response)
+
+    def _write_response(self, response: Response) -> None:
+        record, identifier = self._record, self._id
+        super()._write_response(response)
+        self._end_record(record, response, identifier)
+
+    def _send_last(self, last: Response | None) -> None:
+        self._last_id = b""
+        super()._send_last(last)
+        if last is not None and self._last_id:
+            self._end_record(RequestRecord(b"", client=self._peer()), last, self._last_id)
+
+    def _id_of_ending(self) -> bytes:
+        self._last_id = super()._id_of_ending()
+        return self._last_id
+
+    def _end_record(self, record: RequestRecord, response: Response, identifier: bytes) -> None:
+        record.identify(identifier)
+        record.status = response.status
+        record.size = len(with_id(response, identifier).body)
+        self._observers.end(record)
+
+    def _peer(self) -> str | None:
+        return None if self.client is None else self.client[0]
+
+
 def protocol_of(
     intake: Intake, bounds: ConnectionLimits | None = None, tuning: ApiTuning = ApiTuning()
 ) -> type[asyncio.Protocol]:
@@ -177,4 +233,5 @@ def protocol_of(
         "bounds": bounds or ConnectionLimits(),
         "tuning": tuning,
     }
-    return type("Hot", (HotProtocol,), shared)
+    kind = HotProtocol if intake.observers is None else ObservedHotProtocol
+    return type("Hot", (kind,), shared)

@@ -19,7 +19,7 @@ from tidings.api.context import Context
 from tidings.api.http import error_response, respond
 from tidings.api.messages import ContentQuery, MessageIn, render_accepted
 from tidings.api.request_id import NAME
-from tidings.api.request_log import record_of, recorded
+from tidings.api.request_log import RequestObservers, record_of, recorded
 from tidings.api.wire import decode, encode, refusal
 from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, read_body
 from tidings.asgi.location import below_mount, has_encoded_slash
@@ -33,6 +33,7 @@ from tidings.model import text
 from tidings.model.message import AcceptedMessage
 from tidings.model.token import Principal
 
+ROUTE: Final = "/api/v1/app/{app_id}/msg"
 _PREFIX: Final = "/api/v1/app/"
 _SUFFIX: Final = "msg"
 _ORIGIN: Final = (
@@ -59,9 +60,14 @@ class Intake:
         """The size limit of request bodies, in bytes."""
         return self._context.max_body_bytes
 
+    @property
+    def observers(self) -> RequestObservers | None:
+        """Those who are notified of each request."""
+        return self._context.observers
+
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] == "http":
-            await recorded(self._serve, scope, receive, send)
+            await recorded(self._serve, scope, receive, send, self._context.observers)
         else:
             await self._rest(scope, receive, send)
 
@@ -73,6 +79,7 @@ class Intake:
             return
         headers = {**dict(scope["headers"]), NAME: record.id}
         request = await self._checked_head(ref, scope, headers)
+        record.route = ROUTE
         if isinstance(request, HotRequest):
             record.fields |= {"org": request.org_id, "app": request.app_ref}
             try:
@@ -117,6 +124,13 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - every request gets a response
             return error_response(error, _OPERATION)
         return self.check_head(*parts, caller) or error_response(unauthorized(), _OPERATION)
+
+    def org_of(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """Return the organization of a caller that is known to be valid, for the record of a refused request."""
+        try:
+            return self._context.gatekeeper.principal(headers.get(b"authorization")).org_id
+        except (AppError, KeyLookup):
+            return None
 
     def is_current(self, headers: Mapping[bytes, bytes]) -> bool:
         """Return whether the caller is still known to be valid, after a body that took long to arrive."""

@@ -22,3 +22,7 @@ class ApiTuning:
     """How long a health check waits for the database."""
     tokens_cached: int = 10_000
     """The verified tokens that a process remembers."""
+    access_lines: int = 200
+    """The lines of the access log per second of one process, and their burst."""
+    access_seconds: float = 1.0
+    """How long requests without a line are counted before their number is logged."""

@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tidings import terms
+from tidings.api.access_log import AccessLog
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.api.ratelimit import Limiter
+from tidings.api.request_log import RequestObservers
 from tidings.clock import SECOND, Clock, SharedClock, SystemClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import TokenSecrets
@@ -130,6 +132,7 @@ class Node:
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._task_watcher: TaskWatcher | None = None
+        self._access_log = AccessLog(self._clock) if settings.access_log else None
         self._http = self._make_http(secrets, kinds) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
@@ -181,6 +184,7 @@ class Node:
             portal_url=(settings.app_portal_url or "").rstrip("/") or None,
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
+            observers=None if self._access_log is None else RequestObservers(self._clock, (self._access_log,)),
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
             catching_up=CATCHING_UP,
@@ -247,6 +251,12 @@ class Node:
         await within(budget.left(), **ending, chores=asyncio.gather(*self._chores, return_exceptions=True))
         if self._nodes is not None:
             await within(budget.left(), leaving=self._nodes.leave())
+        await self._report_last(budget)
+
+    async def _report_last(self, budget: ShutdownBudget) -> None:
+        """Report all counts and records for the last time."""
+        if self._access_log is not None:
+            self._access_log.flush()
         if self.reporter is not None:
             await within(budget.left(), reporting=self.reporter.finish())
 
