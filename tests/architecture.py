@@ -101,6 +101,12 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.doctor": ("tidings.server.doctor",),
     "cli.demo": ("tidings.demo",),
     "cli.keys": ("tidings.cli.key_access",),
+    "cli.listen": (
+        "tidings.cli.following",
+        "tidings.cli.listening",
+        "tidings.cli.local_receiver",
+        "tidings.model.signature",
+    ),
     "cli.main": ("tidings.cli.commands",),
     "cli.issuing": ("tidings.server.database",),
     "cli.serve": (

@@ -16,6 +16,7 @@ from tidings.cli import (
     doctor,
     health,
     keys,
+    listen,
     serve,
     status,
     task_control,
@@ -64,6 +65,7 @@ tasks.app.command("items")(task_control.items)
 tasks.app.add_typer(task_run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(deliveries.app, name="deliveries")
+app.command("listen")(listen.listen)
 app.command("demo")(demo.demo)
 
 

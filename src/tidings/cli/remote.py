@@ -24,6 +24,14 @@ class Unreachable(RemoteError):
     """The server does not respond. It may respond later."""
 
 
+class Refused(RemoteError):
+    """A response with an error status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class BadArgumentError(RemoteError):
     """An invalid argument. The message describes valid ones."""
 
@@ -38,6 +46,11 @@ class Remote:
         self._parts: SplitResult = _parts(url.strip().rstrip("/"))
         self._url = f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}{self._parts.path}"
 
+    @property
+    def url(self) -> str:
+        """The URL of the server, without a password."""
+        return self._url
+
     def get(self, path: str, **query: object) -> bytes:
         """Return the body of a successful GET. Query values that are None are omitted."""
         return self.send("GET", path, None, **query)
@@ -49,7 +62,7 @@ class Remote:
         given = urlencode({name: value for name, value in query.items() if value is not None})
         status, response = self._request(method, f"{path}?{given}" if given else path, body)
         if status not in _SUCCESS:
-            raise RemoteError(f"{self._url}: {_HINTS.get(status) or detail_of(status, response)}")
+            raise Refused(f"{self._url}: {_HINTS.get(status) or detail_of(status, response)}", status)
         return response
 
     def head(self, path: str) -> int:
