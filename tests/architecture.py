@@ -149,6 +149,7 @@ SPAWNERS = (
     "delivery.settle",
     "demo",
     "metrics.workers",
+    "portal.live",
     "process",
     "server",
     "storage.drivers.postgres",

@@ -10,7 +10,7 @@ import httpx
 from api.kit import SECRET, Api
 from tidings.api.app import build
 from tidings.core.access import TokenSecrets
-from tidings.server.portal import pages
+from tidings.server.portal import live_parts, pages
 from tidings.settings import Settings
 from tidings.table import TABLE
 
@@ -48,7 +48,7 @@ class Site:
 
 def site_of(api: Api, **settings: Any) -> Site:
     """Return the pages beside an API."""
-    return Site(api, build(api.context, TABLE, pages(Settings(**settings), api.context, _SECRETS)))
+    return Site(api, build(api.context, TABLE, pages(Settings(**settings), api.context, _SECRETS, live_parts(api.db))))
 
 
 @dataclass(slots=True)

@@ -33,6 +33,8 @@ class PortalContext:
     estimate: EstimateTask
     status: StatusReader
     task_watcher: TaskWatcher
+    live: Live
+    """The parts of pages that change while they are open."""
     starters: TaskStarters = NO_STARTERS
     """Build the tasks that pages start."""
     admit: Callable[[Principal], None] = lambda _caller: None
@@ -46,4 +48,3 @@ class PortalContext:
     branding: Branding = field(default_factory=Branding)
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Each setting's value, secrets masked, and its origin; shown to operators."""
-    live: Live = field(default_factory=Live)

@@ -1,125 +1,301 @@
 # SPDX-License-Identifier: MIT
-"""Parts of pages that change while they are open, as server-sent events.
+"""Live parts: a part of a page that follows its state while the page is shown, as server-sent events.
 
-All readers of one topic in this process share one rendering per interval, and get it only if it differs from the one
-they have. A hidden tab closes its stream, and reads the present state when it is shown again.
+A page with a live part has two views and one template of the part:
+
+- The page puts the part into `{% call parts.live(page.url("task", task.id, "live")) %}…{% endcall %}`, with its present
+  content as the body, so the page is complete without JavaScript.
+- A second view, at that URL, returns `page.follow(render, subject)`. `render` receives a page and returns the HTML of
+  the part, usually `page.part("….html", …)`. `subject` (`core/changes.py`) is what the part shows; without one, the
+  part is rendered every interval, which only few pages may afford. A page has one live part at most: browsers open six
+  connections to a server.
+
+All readers with the same address and the same rights share one rendering, so a part contains no forms and nothing of
+one session. Forms stand outside of the part; the stylesheet can hide them by what the part contains (`:has`).
+
+One loop per process reads the versions of all subjects that are followed, with one statement for each kind of subject,
+and only parts whose subject has changed are rendered again. A reader gets a rendering only if it differs from the last
+one that it took, so a slow reader skips renderings and needs no buffer. A hidden tab closes its stream, and reads the
+present state when it is shown again.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
 
 from tidings import observe
 from tidings.asgi.stream import Stream
-from tidings.errors import too_many
+from tidings.core.changes import ReadVersions, Subject
+from tidings.errors import AppError, too_many
 from tidings.storage.drivers.database import StorageError
 
+
+class LastPart(str):
+    """A part after which nothing changes, so that its readers need no stream any longer."""
+
+    __slots__ = ()
+
+
 Render = Callable[[], Awaitable[str]]
+"""Returns the HTML of a part; raises `AppError` if it does not exist any longer."""
 MayRead = Callable[[], Awaitable[bool]]
 
-_SECONDS: Final = 2.0
-_CHECK_SECONDS: Final = 15.0
+OVER: Final = b"event: over\ndata: over\n\n"
+"""The event after which a browser does not connect again: `hx-sse:close` in the macro names it."""
+_ENDED: Final = (
+    '<p class="notice warn" role="status">This part of the page is not updated any more. Open the page again.</p>'
+)
 _KEEPALIVE: Final = b": \n\n"
-_READERS_MAX: Final = 2_000
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+"""What ends a line of an event."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class LiveTuning:
+    """Internal limits of live parts. They are no settings: only tests choose other values."""
+
+    seconds: float = 2.0
+    """The time between two looks for changes."""
+    look_share: float = 20.0
+    """A look is followed by a pause of at least so many times its duration: 5 % of a connection."""
+    check_seconds: float = 15.0
+    """How often a reader's access is checked, and how often a silent stream gets a sign of life."""
+    readers: int = 2_000
+    """The most streams of this process."""
+    readers_per_session: int = 100
+    renderings: int = 4
+    """The parts that are rendered at the same time."""
+
+
+@dataclass(slots=True, eq=False)
 class _Topic:
-    """The latest rendering of one topic, for all of its readers."""
+    """The latest rendering of one part, for all of its readers."""
 
+    key: Hashable
+    subject: Subject | None
+    render: Render
     text: str = ""
     version: int = 0
-    rendered_at: float = float("-inf")
-    readers: int = 0
+    is_due: bool = True
+    readers: set["_Reader"] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def wake(self) -> None:
+        """Make the readers look at the topic."""
+        for reader in self.readers:
+            reader.woken.set()
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """One stream."""
+
+    topic: _Topic
+    session: Hashable
+    may_read: MayRead
+    seconds_left: Callable[[], float]
+    """Returns for how long the session is valid."""
+    must_check: bool = False
+    check_at: float = 0.0
+    sent: int = 0
+    """The version of the part that the reader has."""
+    is_over: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def is_check_due(self) -> bool:
+        return self.must_check or asyncio.get_running_loop().time() >= self.check_at
+
+    def checked(self, seconds: float) -> None:
+        """Set the next check: after some seconds, or at the end of the session."""
+        self.must_check = False
+        self.check_at = asyncio.get_running_loop().time() + min(seconds, max(0.0, self.seconds_left()))
+
+    def end(self, part: bytes) -> bytes:
+        """End the stream with a part, after which the browser does not connect again."""
+        self.is_over = True
+        return part + OVER
+
+    async def wait(self) -> None:
+        """Wait for a change, the end of the stream, or the next check."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self.check_at):
+                await self.woken.wait()
+
+
+def _for_ever() -> float:
+    return float("inf")
 
 
 class Live:
-    """The topics that pages of this process follow."""
+    """The live parts that pages of this process follow."""
 
-    __slots__ = ("_ended", "_readers", "_seconds", "_topics")
+    def __init__(self, versions: ReadVersions, tuning: LiveTuning = LiveTuning()) -> None:
+        """`versions` reads the versions of subjects."""
+        self._versions = versions
+        self._tuning = tuning
+        self._topics: dict[Hashable, _Topic] = {}
+        self._known: dict[Subject, str | None] = {}
+        self._sessions: Counter[Hashable] = Counter()
+        self._rendering = asyncio.Semaphore(tuning.renderings)
+        self._watching: asyncio.Task[None] | None = None
+        self._is_closed = False
 
-    def __init__(self, seconds: float = _SECONDS) -> None:
-        """`seconds` is the least time between two renderings of a topic."""
-        self._seconds = seconds
-        self._topics: dict[str, _Topic] = {}
-        self._readers = 0
-        self._ended: set[asyncio.Event] = set()
+    @property
+    def readers(self) -> int:
+        """The number of open streams."""
+        return self._sessions.total()
 
-    def follow(self, topic: str, render: Render, may_read: MayRead) -> Stream:
-        """Return a stream of a topic's renderings; `may_read` is asked every 15 seconds.
+    def follow(
+        self,
+        key: Hashable,
+        render: Render,
+        may_read: MayRead,
+        *,
+        subject: Subject | None = None,
+        session: Hashable = None,
+        seconds_left: Callable[[], float] = _for_ever,
+    ) -> Stream:
+        """Return a stream of a part's renderings; pages use `PageRequest.follow`.
 
-        Raises `too_many` if this process has its maximum of readers.
+        Readers with the same `key` share one rendering. `may_read` is called every 15 seconds, after
+        `recheck_access`, and when the time that `seconds_left` returns is over. Raises `too_many` if this process, or
+        `session`, has its maximum of streams.
         """
-        if self._readers >= _READERS_MAX:
-            raise too_many("Too many live pages are open; reload this page to see its present state.")
-        followed = self._topics.setdefault(topic, _Topic())
-        followed.readers += 1
-        self._readers += 1
-        ended = asyncio.Event()
-        self._ended.add(ended)
+        self._require_room(session)
+        topic = self._topics.get(key)
+        if topic is None:
+            topic = self._topics[key] = _Topic(key, subject, render)
+        reader = _Reader(topic, session, may_read, seconds_left, is_over=self._is_closed)
+        topic.readers.add(reader)
+        self._sessions[session] += 1
+        if self._watching is None and not self._is_closed:
+            self._watching = asyncio.create_task(self._watch(), name="watching for live pages")
+        return Stream(200, parts=lambda: self._parts(reader), hang_up=lambda: self._leave(reader))
 
-        def hang_up() -> None:
-            if ended in self._ended:
-                self._ended.remove(ended)
-                ended.set()
-                self._leave(topic, followed)
-
-        return Stream(200, parts=lambda: self._parts(followed, render, may_read, ended), hang_up=hang_up)
+    def recheck_access(self) -> None:
+        """Make all readers check their access: an API key was changed."""
+        for topic in self._topics.values():
+            for reader in topic.readers:
+                reader.must_check = True
+            topic.wake()
 
     def close(self) -> None:
-        """End all streams: the process stops."""
-        for ended in self._ended:
-            ended.set()
+        """End all streams, and each later one after its first part: the process stops."""
+        self._is_closed = True
+        for topic in self._topics.values():
+            for reader in topic.readers:
+                reader.is_over = True
+            topic.wake()
+        if self._watching is not None:
+            self._watching.cancel()
 
-    def _leave(self, topic: str, followed: _Topic) -> None:
-        self._readers -= 1
-        followed.readers -= 1
-        if not followed.readers:
-            self._topics.pop(topic, None)
+    async def look(self) -> None:
+        """Read the versions of all subjects once, and wake the readers of those that have changed."""
+        subjects = {topic.subject for topic in self._topics.values() if topic.subject is not None}
+        found = await self._versions(subjects) if subjects else {}
+        before, self._known = self._known, {subject: found.get(subject) for subject in subjects}
+        for topic in self._topics.values():
+            subject = topic.subject
+            # A subject that is looked at for the first time may have changed since its part was rendered.
+            if subject is None or subject not in before or before[subject] != self._known.get(subject):
+                topic.is_due = True
+                topic.wake()
 
-    async def _parts(
-        self, topic: _Topic, render: Render, may_read: MayRead, ended: asyncio.Event
-    ) -> AsyncGenerator[bytes, None]:
+    def _require_room(self, session: Hashable) -> None:
+        if self.readers >= self._tuning.readers:
+            raise too_many("Too many live pages are open; reload this page to see its present state.")
+        if self._sessions[session] >= self._tuning.readers_per_session:
+            raise too_many("You have too many live pages open; close some of them.")
+
+    def _leave(self, reader: _Reader) -> None:
+        """Forget a reader; called at each end of its stream, perhaps twice."""
+        reader.is_over = True
+        reader.woken.set()
+        topic = reader.topic
+        if reader not in topic.readers:
+            return
+        topic.readers.remove(reader)
+        if not topic.readers:
+            del self._topics[topic.key]
+        self._sessions[reader.session] -= 1
+        if not self._sessions[reader.session]:
+            del self._sessions[reader.session]
+
+    async def _watch(self) -> None:
+        """Look for changes while there are readers."""
         loop = asyncio.get_running_loop()
-        checked_at, sent = loop.time(), -1
-        while not ended.is_set():
-            await self._refresh(topic, render)
-            if topic.version != sent:
-                sent = topic.version
-                yield event(topic.text)
-            elif loop.time() - checked_at >= _CHECK_SECONDS:
-                if not await may_read():
-                    return
-                checked_at = loop.time()
-                yield _KEEPALIVE
-            await self._pause(ended, topic.rendered_at + self._seconds - loop.time())
+        try:
+            while self._topics:
+                began = loop.time()
+                try:
+                    await self.look()
+                except StorageError:
+                    observe.count("pages.live_troubles")  # the pages keep what they show
+                except Exception as error:  # noqa: BLE001 - the next look tries again
+                    observe.failure("looking for changes of live pages", error)
+                pause = max(self._tuning.seconds, self._tuning.look_share * (loop.time() - began))
+                await asyncio.sleep(pause)
+        finally:
+            self._watching = None
 
-    async def _refresh(self, topic: _Topic, render: Render) -> None:
-        """Render a topic again if its rendering is older than the interval; the first reader does it for all."""
+    async def _parts(self, reader: _Reader) -> AsyncGenerator[bytes, None]:
+        """Yield a part whenever it has changed, and signs of life; end with the session, the part or the process."""
+        reader.checked(self._tuning.check_seconds)
+        while True:
+            reader.woken.clear()
+            found = await self._next(reader)
+            if found:
+                yield found
+            if reader.is_over:
+                return
+            await reader.wait()
+
+    async def _next(self, reader: _Reader) -> bytes:
+        """Return what a reader does not have yet, perhaps nothing; set `is_over` if nothing follows."""
+        topic, found = reader.topic, b""
+        if reader.is_check_due():
+            if not await reader.may_read():
+                return reader.end(event(_ENDED))
+            reader.checked(self._tuning.check_seconds)
+            found = _KEEPALIVE
+        if topic.is_due and not await self._refresh(topic):
+            return reader.end(event(_ENDED))
+        if topic.version == reader.sent:
+            return found
+        reader.sent = topic.version
+        part = event(topic.text)
+        return reader.end(part) if isinstance(topic.text, LastPart) else part
+
+    async def _refresh(self, topic: _Topic) -> bool:
+        """Render a part that is due: the first reader does it for all. Return False if the part does not exist."""
         async with topic.lock:
-            now = asyncio.get_running_loop().time()
-            if now - topic.rendered_at < self._seconds:
-                return
-            topic.rendered_at = now
-            try:
-                text = await render()
-            except StorageError:
-                observe.count("pages.live_troubles")  # the page keeps what it shows
-                return
+            if not topic.is_due:
+                return True
+            async with self._rendering:
+                topic.is_due = False
+                try:
+                    text = await topic.render()
+                except StorageError:
+                    observe.count("pages.live_troubles")
+                    topic.is_due = not topic.version  # without any part yet, the next sign of life tries again
+                    return True
+                except AppError:
+                    topic.is_due = True  # the other readers learn it too
+                    return False
+                except Exception as error:  # noqa: BLE001 - the page keeps what it shows
+                    observe.failure("rendering a live part", error)
+                    topic.is_due = True
+                    return False
             if text != topic.text or not topic.version:
                 topic.text = text
                 topic.version += 1
-
-    async def _pause(self, ended: asyncio.Event, seconds: float) -> None:
-        """Wait for the next interval, or the end of the stream."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await ended.wait()
+            return True
 
 
 def event(text: str) -> bytes:
     """Return a server-sent event with a part of a page."""
-    return b"".join(b"data: %b\n" % line.encode() for line in text.split("\n")) + b"\n"
+    return b"".join(b"data: %b\n" % line.encode("utf-8", "replace") for line in _LINE_END.split(text)) + b"\n"

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A request for a page, after session, capability and form token have been checked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
+from tidings.asgi.stream import Stream
+from tidings.clock import SECOND
+from tidings.core import sessions
+from tidings.core.changes import Subject
 from tidings.core.idempotency import scoped_key
 from tidings.core.services import Services
-from tidings.errors import Fault
+from tidings.errors import AppError, Fault
 from tidings.ids import OrgId
 from tidings.model.app import App
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
@@ -16,7 +20,8 @@ from tidings.model.token import Capability, Principal
 from tidings.portal import rendering
 from tidings.portal.context import PortalContext
 from tidings.portal.response import Html, Redirect
-from tidings.portal.sessions import CookieTerms, Session
+from tidings.portal.sessions import SHARED_PART, CookieTerms, Session
+from tidings.storage.drivers.database import StorageError
 
 PORTAL: Final = "portal"
 CONSOLE: Final = "console"
@@ -141,6 +146,37 @@ class PageRequest:
         if not once:
             return None
         return scoped_key(self.principal, "POST", self.here, b"", once.encode()[:256])
+
+    def part(self, template: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template needs
+        """Render a part of a page, which gets the request as `page` beside the given values."""
+        return rendering.render(template, page=self, **values)
+
+    def follow(self, render: Callable[["PageRequest"], Awaitable[str]], subject: Subject | None = None) -> Stream:
+        """Return a stream of a part that changes while its page is open: see `live.py`.
+
+        `render` gets this request without its session, because all readers with the same rights share the part.
+        """
+        shared, caller, clock = replace(self, session=SHARED_PART), self.principal, self.services.clock
+        rights = (caller.org_id, caller.app_id, caller.capabilities, caller.feature_flags, caller.is_read_only)
+        return self.context.live.follow(
+            (self.origin, self.with_query(), rights),
+            lambda: render(shared),
+            self._may_still_read,
+            subject=subject,
+            session=self.session.token,
+            seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
+        )
+
+    async def _may_still_read(self) -> bool:
+        """Return whether the session is still valid; True if the database cannot be read."""
+        try:
+            caller = await self.context.authenticate(b"Bearer " + self.session.token.encode())
+            await sessions.require_live(self.services, caller)
+        except AppError:
+            return False
+        except StorageError:  # checked again soon
+            return True
+        return True
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Html:  # noqa: ANN401
         """Render a template, which gets the request as `page` beside the given values."""

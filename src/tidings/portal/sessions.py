@@ -45,6 +45,18 @@ class Session:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.form_token(target).encode())
 
 
+class SharedPart(Session):
+    """Stands for the session in parts of pages that several sessions share."""
+
+    def form_token(self, target: str) -> str:
+        """Raise: whoever reads the part would get the token of another session."""
+        message = f"a part that sessions share has no form: {target}"
+        raise RuntimeError(message)
+
+
+SHARED_PART: Final = SharedPart("", b"")
+
+
 def form_key(secret: str) -> bytes:
     """Derive the key of form tokens from the secret that signs tokens: every node has the same one."""
     return hmac.new(secret.encode(), _LABEL, hashlib.sha256).digest()

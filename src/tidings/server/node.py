@@ -46,7 +46,7 @@ from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import http_server
-from tidings.server.portal import pages
+from tidings.server.portal import live_parts, pages
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.tables import nodes
@@ -133,6 +133,7 @@ class Node:
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._task_watcher: TaskWatcher | None = None
         self._access_log = AccessLog(self._clock) if settings.access_log else None
+        self._live = live_parts(db)
         self._http = self._make_http(secrets, kinds) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
@@ -142,11 +143,17 @@ class Node:
         self._notifier.routing = self._routing.drop
         self._notifier.keys = self._keyring.drop
         if self._task_watcher is not None:
-            self._keyring.on_change = self._task_watcher.recheck_access
+            self._keyring.on_change = self._recheck_access
         if self._delivery is not None:
             self._notifier.deliveries = self._delivery.wake_replays
             self._notifier.endpoints = self._delivery.refresh
         self._notifier.tasks = self._runner.wake
+
+    def _recheck_access(self) -> None:
+        """Make the open streams check their access: an API key was changed."""
+        self._live.recheck_access()
+        if self._task_watcher is not None:
+            self._task_watcher.recheck_access()
 
     def _make_nodes(self, db: Database, worker: str, runner: Runner) -> Nodes | None:
         """Return the liveness and takeover of nodes, or None if the database has no liveness locks.
@@ -191,7 +198,7 @@ class Node:
             estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
-        return http_server(settings, context, pages(settings, context, secrets))
+        return http_server(settings, context, pages(settings, context, secrets, self._live))
 
     async def prepare(self) -> None:
         """Raise `DecryptionError` if the main secret is not the one of this database."""
@@ -242,6 +249,7 @@ class Node:
         closing: dict[str, Awaitable[object]] = {} if serving is None else {"requests": serving}
         if self._http is not None and self._task_watcher is not None:
             self._http.should_exit = True
+            self._live.close()
             closing["task_watcher"] = self._task_watcher.close()
         await within(budget.free(), **closing)
         await within(budget.free(), accepting=self._acceptor.close())

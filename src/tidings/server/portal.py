@@ -2,10 +2,12 @@
 """The pages of a node: their context, made from that of the API, and the tasks that they start."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from tidings.api.app import Pages
 from tidings.api.context import Context
+from tidings.core import changes
 from tidings.core.access import TokenSecrets
 from tidings.core.services import Services
 from tidings.core.tasks import BuildTask
@@ -14,18 +16,19 @@ from tidings.model.task import NewTask
 from tidings.model.token import Principal
 from tidings.portal import site
 from tidings.portal.context import PortalContext
+from tidings.portal.live import Live
 from tidings.portal.sessions import form_key
 from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
 from tidings.settings import Settings
-from tidings.storage.drivers.database import Read
+from tidings.storage.drivers.database import Database, Read
 from tidings.tasks.kinds import recover, replay
 from tidings.tasks.resending import ResendWindow
 
 BuildResend = Callable[[Services, Read, App, ResendWindow], Awaitable[NewTask]]
 
 
-def pages(settings: Settings, context: Context, secrets: TokenSecrets) -> Pages:
+def pages(settings: Settings, context: Context, secrets: TokenSecrets, live: Live) -> Pages:
     """Return the pages of one process."""
     portal = PortalContext(
         services=context.services,
@@ -36,6 +39,7 @@ def pages(settings: Settings, context: Context, secrets: TokenSecrets) -> Pages:
         estimate=context.estimate,
         status=context.status,
         task_watcher=context.task_watcher,
+        live=live,
         starters=_STARTERS,
         admit=context.limiter.admit if context.limiter is not None else _admit_all,
         catching_up=context.catching_up,
@@ -45,6 +49,11 @@ def pages(settings: Settings, context: Context, secrets: TokenSecrets) -> Pages:
         settings={name: (text, "") for name, text in settings.masked().items()},
     )
     return Pages(site.build(portal, VIEWS), site.PATHS)
+
+
+def live_parts(db: Database) -> Live:
+    """Return the live parts of one process."""
+    return Live(partial(changes.versions, db))
 
 
 def _admit_all(_caller: Principal) -> None:

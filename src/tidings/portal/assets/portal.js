@@ -45,6 +45,15 @@
     if (form && event.target.matches("select, input[type=checkbox]")) form.requestSubmit();
   });
 
+  // Live parts connect while the tab is shown, because a browser opens only six connections to a server over HTTP/1.1.
+  // A part that is connected ignores the event; the extension of htmx disconnects a tab that becomes hidden.
+  const connect = () => {
+    if (document.hidden || !window.htmx) return;
+    for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "shown");
+  };
+  document.addEventListener("DOMContentLoaded", () => setTimeout(connect));
+  document.addEventListener("visibilitychange", connect);
+
   // data-narrow filters the elements of a list by their text, as the user types.
   document.addEventListener("input", (event) => {
     const list = event.target.dataset?.narrow && document.getElementById(event.target.dataset.narrow);
