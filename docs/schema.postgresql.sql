@@ -313,9 +313,13 @@ CREATE TABLE delivery (
 -- them, and to give them back to the system would lock the table. No free space is kept in a page for updated rows,
 -- because each update moves the row in an index.
 WITH (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
--- The next deliveries of an endpoint; when the next one of any endpoint is due; expired leases; the backlog of a task.
+-- The next deliveries of an endpoint; when the next one of any endpoint is due.
 CREATE INDEX delivery_due ON delivery (endpoint_id, lane, due_at) WHERE lease IS NULL;
 CREATE INDEX delivery_next ON delivery (due_at) WHERE lease IS NULL;
+-- The scheduled deliveries of an organization in due order. A delivery that succeeds at once was never scheduled, so it
+-- does not pay for this index.
+CREATE INDEX delivery_org ON delivery (org_id, due_at) WHERE lease IS NULL;
+-- Expired leases; the backlog of a task.
 CREATE INDEX delivery_lease_expiry ON delivery (lease_until) WHERE lease IS NOT NULL;
 CREATE INDEX delivery_task ON delivery (task_id, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
@@ -345,6 +349,9 @@ CREATE TABLE attempt (
     response_duration_ms INTEGER NOT NULL,
     -- The first 20,000 bytes of the response, or why there was none.
     response TEXT COLLATE "C" NOT NULL,
+    -- The headers of a failed or a manual attempt: a JSON array with the signature, the names of the endpoint's headers
+    -- and the headers of the response; see `model/attempt_headers.py`. Null for others, unless `attempt_headers` is set.
+    headers TEXT COLLATE "C",
     -- When the next attempt was scheduled, as of the end of this one. Null if none was.
     next_at BIGINT,
     -- The task that requested this attempt.
@@ -359,6 +366,9 @@ CREATE INDEX attempt_endpoint ON attempt (endpoint_id, id, status, response_stat
 CREATE INDEX attempt_failed ON attempt (endpoint_id, id) WHERE status = 2;
 -- A query must repeat the condition in the same words: SQLite uses a partial index only then.
 CREATE INDEX attempt_ended ON attempt (endpoint_id, msg_id) WHERE ended > 0;
+-- Exhausted deliveries, of an endpoint and of an organization.
+CREATE INDEX attempt_exhausted ON attempt (endpoint_id, msg_id) WHERE ended = 1;
+CREATE INDEX attempt_org_exhausted ON attempt (org_id, msg_id, endpoint_id) WHERE ended = 1;
 CREATE INDEX attempt_task ON attempt (task_id, status, msg_id, endpoint_id) WHERE task_id IS NOT NULL;
 
 -- The response to each POST with an idempotency key. The response to a message is rebuilt from its row (msg_id); any
@@ -585,7 +595,7 @@ CREATE FUNCTION settle_batch(
     leases bigint[],
     messages text[], ids text[], endpoints text[], apps text[], orgs text[], urls text[], statuses smallint[],
     codes integer[], responses text[], durations integer[], triggers smallint[], numbers smallint[],
-    next_ats bigint[], ends smallint[], tasks text[],
+    next_ats bigint[], ends smallint[], tasks text[], headers text[],
     index_owners text[], index_names text[], index_buckets text[]
 ) RETURNS void LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
@@ -605,10 +615,10 @@ BEGIN
     END IF;
     INSERT INTO attempt (
         msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response, response_duration_ms,
-        trigger_type, number, next_at, ended, task_id
+        trigger_type, number, next_at, ended, task_id, headers
     )
     SELECT * FROM unnest(
         messages, ids, endpoints, apps, orgs, urls, statuses, codes, responses, durations, triggers, numbers, next_ats,
-        ends, tasks
+        ends, tasks, headers
     );
 END $$;

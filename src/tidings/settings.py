@@ -163,6 +163,11 @@ class DeliverySettings(StorageSettings):
         default=True,
         own=True,
     )
+    attempt_headers: bool = _doc(
+        "Record the headers of successful attempts as well. Those of failed and manual attempts are always recorded.",
+        default=False,
+        own=True,
+    )
     whitelist_subnets: tuple[Subnet, ...] = _doc("Private subnets that endpoints may use.", [])
     whitelabel_headers: bool = _doc("Send `webhook-*` headers in place of `svix-*`.", default=False)
     endpoint_https_only: bool = _doc("Reject endpoint URLs that do not use HTTPS.", default=False)

@@ -62,6 +62,7 @@ def delivery(settings: Settings) -> DeliveryOptions:
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
         gone_disables=settings.endpoint_disable_on_gone,
+        attempt_headers=settings.attempt_headers,
     )
 
 

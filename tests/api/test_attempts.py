@@ -7,6 +7,7 @@ from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core.tuning import CoreTuning
 from tidings.ids import timestamp_of
+from tidings.model.attempt_headers import AttemptHeaders, to_text
 from tidings.storage.drivers.database import ListTuning, StorageTuning
 
 
@@ -35,11 +36,41 @@ async def test_an_attempt_has_its_request_and_its_response(api: Api) -> None:
         "endpointId": endpoint,
         "id": attempt,
         "timestamp": found["timestamp"],
+        "x": {"number": 1, "taskId": None, "recordedHeaders": None},
     }
     assert expected == found
     assert timestamp_of(attempt) == parse_rfc3339(found["timestamp"])
     assert [found] == (await api.read(f"/app/{app}/attempt/endpoint/{endpoint}"))["data"]
     assert [found] == (await api.read(f"/app/{app}/attempt/msg/{msg}"))["data"]
+
+
+async def test_the_recorded_headers_of_an_attempt_are_shown_until_its_response_is_deleted(api: Api) -> None:
+    app = await api.app()
+    endpoint, msg = await api.endpoint(app), await api.message(app)
+    attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
+    headers = AttemptHeaders("webhook", 1_700_000_000, "v1,abc=", ("X-Key",), (("Server", "nginx"),), is_truncated=True)
+    async with api.db.write() as tx:
+        sql = "UPDATE attempt SET headers = :headers, number = NULL, task_id = 'qtask_1' WHERE id = :id"
+        await tx.run(sql, headers=to_text(headers), id=attempt)
+    path = f"/app/{app}/msg/{msg}/attempt/{attempt}"
+
+    signature = [
+        {"name": "webhook-id", "value": msg},
+        {"name": "webhook-timestamp", "value": "1700000000"},
+        {"name": "webhook-signature", "value": "v1,abc="},
+    ]
+    shown = {"signature": signature, "configured": ["X-Key"], "isTruncated": True}
+    of_response = [{"name": "Server", "value": "nginx"}]
+    found = (await api.read(path))["x"]
+    assert {"number": None, "taskId": "qtask_1", "recordedHeaders": {**shown, "response": of_response}} == found
+    for listed in (f"/app/{app}/attempt/endpoint/{endpoint}", f"/app/{app}/attempt/msg/{msg}"):
+        [item] = (await api.read(listed))["data"]
+        assert found == item["x"]
+        [item] = (await api.read(listed, with_content=False))["data"]
+        assert {**shown, "response": []} == item["x"]["recordedHeaders"]
+
+    assert 204 == (await api.call("DELETE", f"{path}/content")).status_code
+    assert (await api.read(path))["x"]["recordedHeaders"] is None
 
 
 async def test_an_attempt_of_another_message_is_not_found(api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
+from tidings.api.attempt_detail import AttemptDetailOut, detail_of
 from tidings.api.fields import URL, AttemptId, EndpointId, MessageId
 from tidings.api.messages import MessageOut, render_message
 from tidings.api.query import (
@@ -67,6 +68,8 @@ class MessageAttemptOut(Out, kw_only=True):
     """When the attempt was made."""
     msg: MessageOut | UnsetType | None = UNSET
     """The message, without its payload. Absent unless it was requested."""
+    x: AttemptDetailOut
+    """The number and the headers of the attempt, which the Svix API does not have."""
 
 
 class CountOut(Out, kw_only=True):
@@ -191,7 +194,7 @@ async def count(call: Call[AttemptCountQuery, Nothing]) -> Response:
 
 
 async def expunge(call: Call[Query, Nothing]) -> Response:
-    """Delete the response body of an attempt for good.
+    """Delete the response body of an attempt for good, and its recorded headers.
 
     The attempt stays. The request can be repeated.
     """
@@ -236,6 +239,7 @@ def _render_attempt(attempt: Attempt, *, with_content: bool) -> MessageAttemptOu
         id=attempt.id,
         timestamp=format_timestamp(ids.timestamp_of(attempt.id)),
         msg=UNSET if message is None else render_message(message, with_content=False),
+        x=detail_of(attempt, with_content=with_content),
     )
 
 

@@ -68,6 +68,26 @@ def amend(raw: bytes) -> Amended | None:
         raw = rest
 
 
+def headers_of(raw: bytes) -> list[tuple[str, str]]:
+    """Return the headers of a response that was received, in their order; lines that are no headers are left out.
+
+    `raw` starts with the head, and may continue. Interim responses are skipped. Bytes that are not UTF-8 are replaced.
+    """
+    while True:
+        raw = raw.lstrip(b"\r\n")
+        end = END_OF_HEAD.search(raw)
+        if end is None:
+            return []
+        status_line, *lines = END_OF_LINE.split(raw[: end.start()])
+        match = STATUS_LINE.fullmatch(status_line)
+        if match is not None and int(match[2]) < FIRST_FINAL_STATUS:
+            raw = raw[end.end() :]
+            continue
+        parts = (line.partition(b":") for line in _unfolded(lines))
+        named = ((name.rstrip(b" \t") if colon else b"", value.strip(b" \t\r")) for name, colon, value in parts)
+        return [(name.decode(), value.decode(errors="replace")) for name, value in named if NAME.fullmatch(name)]
+
+
 def _check_start(raw: bytes) -> None:
     """Raise FramingError as soon as the first bytes cannot start a response."""
     line, *more = END_OF_LINE.split(raw, maxsplit=1)

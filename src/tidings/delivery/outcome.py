@@ -11,7 +11,11 @@ from typing import Final
 
 from tidings.clock import SECOND
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent, HealthEventKind
+from tidings.delivery.framing import headers_of
+from tidings.delivery.pending_request import Reply
+from tidings.model.attempt_headers import AttemptHeaders, fitting, masked, to_text
 from tidings.model.delivery import Delivery
+from tidings.model.routing import Receiver
 from tidings.storage.tables.deliveries import SettledDelivery
 from tidings.storage.tables.settlement import AttemptRow
 
@@ -129,6 +133,19 @@ def response_text(body: bytes) -> str:
     except UnicodeDecodeError:
         return base64.b64encode(kept).decode()
     return base64.b64encode(kept).decode() if "\0" in text else text
+
+
+def recorded_headers(receiver: Receiver, timestamp: int, signed: bytes, reply: Reply, family: str) -> str:
+    """Return the headers of an attempt for storage: no configured values, no secrets, and bounded bytes.
+
+    `timestamp` is in seconds; `family` is the prefix of the signature headers. Without a response the request may not
+    have been sent.
+    """
+    names, has_more_names = fitting((name, "") for name, _ in receiver.headers)
+    received, has_more = fitting(masked(headers_of(reply.head), receiver.headers))
+    configured = tuple(name for name, _ in names)
+    found = AttemptHeaders(family, timestamp, signed.decode(), configured, received, has_more_names or has_more)
+    return to_text(found)
 
 
 def next_wait_ms(schedule: Sequence[int], attempts: int, hint: RetryHint, *, now: int, chance: float) -> int | None:

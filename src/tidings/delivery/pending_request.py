@@ -28,6 +28,8 @@ class Reply:
     retry_after: str | None = None
     webhook_delivery: str | None = None
     is_invalid: bool = False
+    head: bytes = b""
+    """The head of the response as it was received, and possibly bytes of the body after it."""
 
 
 class RequestOwner(Protocol):

@@ -45,6 +45,7 @@ class ResponseReader:
     __slots__ = (
         "_chunks",
         "_early",
+        "_head",
         "_headers",
         "_is_complete",
         "_max_body_bytes",
@@ -78,6 +79,8 @@ class ResponseReader:
         self.is_reusable = False
         """Whether the connection can carry another response after this one."""
         self._early = b""
+        self._head = b""
+        """The bytes that completed the head. Those before them are in `_early`."""
         self._must_close = False
         self._is_complete = False
         self._room = self._max_body_bytes
@@ -91,6 +94,8 @@ class ResponseReader:
     def feed(self, data: bytes) -> bool:
         """Read bytes; return whether the response is complete or cut off at a bound. Raises ResponseError."""
         self.received += len(data)
+        if not self.status:
+            self._head = data
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -103,6 +108,9 @@ class ResponseReader:
         """Return the reply to a request that was sent at `started_at`, with the part of the body that was read."""
         duration_ms = int((self.head_at - started_at) * 1000)
         reply = Reply(self.status, b"".join(self._chunks), duration_ms, error)
+        reply.head = self._early + self._head
+        if self._is_complete:
+            self._head = b""  # an idle connection keeps no bytes
         if self._headers:
             reply.retry_after = _text(self._headers.get(b"retry-after"))
             reply.webhook_delivery = _text(self._headers.get(b"webhook-delivery"))
@@ -128,9 +136,9 @@ class ResponseReader:
             raise ResponseError(f"invalid HTTP response: {found}", found.status) from None
         if amended is None:
             return self._is_cut_off(b"")
-        received = self.received
+        received, head = self.received, self._early
         self.reset()
-        self.received, self._must_close = received, amended.must_close
+        self.received, self._must_close, self._head = received, amended.must_close, head
         self._parser = self._new_parser()
         try:
             self._parser.feed_data(amended.data)

@@ -55,6 +55,8 @@ class DeliveryOptions:
     verify_tls: bool = True
     whitelabel: bool = False
     gone_disables: bool = True
+    attempt_headers: bool = False
+    """Whether the headers of successful attempts are recorded, too."""
 
     @property
     def lease_ms(self) -> int:
@@ -102,7 +104,7 @@ class DeliveryRole:
         self.health = HealthRecorder(options.disable_after_ms, changed=routing.drop, disabled=self._evict)
         self.schedule = ClaimSchedule(clock, tuning)
         self.settler = SettleBatcher(db, clock, self.health, self.schedule, tuning)
-        send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables)
+        send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables, options.attempt_headers)
         sender = Sender(self._client, clock, send_options, self, self.health.failing)
         memory_limits = MemoryLimits(
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight

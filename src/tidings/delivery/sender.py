@@ -21,6 +21,7 @@ from tidings.delivery.outcome import (
     is_delivered,
     next_wait_ms,
     parse_directive,
+    recorded_headers,
     response_text,
 )
 from tidings.delivery.protocols import SendListener
@@ -42,6 +43,8 @@ class SendOptions:
     whitelabel: bool = False
     gone_disables: bool = True
     """Whether 410 Gone disables the endpoint."""
+    attempt_headers: bool = False
+    """Whether the headers of successful attempts are recorded, too."""
 
 
 class _Unsendable:
@@ -63,6 +66,8 @@ class Sender:
         self._options = options
         self._listener = listener
         self._failing = failing
+        self._family = "webhook" if options.whitelabel else "svix"
+        self._records_every = options.attempt_headers
         self._targets: dict[Receiver, RequestTarget] = {}
 
     def start(self, delivery: Delivery) -> Cancellable:
@@ -70,9 +75,10 @@ class Sender:
         receiver = delivery.receiver
         began = self._clock.now()
         timestamp = began // SECOND
+        signed = b""
 
         def done(reply: Reply) -> None:
-            self._listener.ended(self._result(delivery, began, reply))
+            self._listener.ended(self._result(delivery, began, signed, reply))
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
@@ -98,7 +104,7 @@ class Sender:
             self._failing.add(receiver.id)
         return target
 
-    def _result(self, delivery: Delivery, began: int, reply: Reply) -> SendResult:
+    def _result(self, delivery: Delivery, began: int, signed: bytes, reply: Reply) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         directive = self._directive(reply)
         is_normal = directive is _NO_DIRECTIVE
@@ -113,6 +119,9 @@ class Sender:
             duration_ms=reply.duration_ms,
             next_at=next_at if not delivery.manual or delivered or not is_normal else delivery.retry_at,
         )
+        if (not delivered or delivery.manual or self._records_every) and signed:
+            recorded = recorded_headers(delivery.receiver, began // SECOND, signed, reply, self._family)
+            attempt = attempt._replace(headers=recorded)
         if delivered and is_normal and delivery.attempts < FAILING_AFTER:
             return SendResult(delivery, attempt, delivered)
         kinds = health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Final
 
-from tidings.ids import AttemptId, EndpointId, MessageId
+from tidings.ids import AttemptId, EndpointId, MessageId, TaskId
+from tidings.model.attempt_headers import AttemptHeaders
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE, Message, MessageFilter
 
@@ -93,6 +94,12 @@ class Attempt:
     response: str
     response_status_code: int
     response_duration_ms: int
+    number: int | None = None
+    """Which attempt of the retry schedule, from 1; None for a manual one."""
+    task_id: TaskId | None = None
+    """The task that requested the attempt."""
+    headers: AttemptHeaders | None = None
+    """None for most successful attempts."""
     message: Message | None = None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.ids import ATTEMPT, AppId, AttemptId, EndpointId, MessageId, first_at, timestamp_of
+from tidings.model import attempt_headers
 from tidings.model.attempt import (
     Attempt,
     AttemptFilter,
@@ -27,7 +28,8 @@ from tidings.storage.tables.key_ranges import bounds_of, end_of, spread
 
 COLUMNS: Final = (
     "attempt.id, attempt.msg_id, attempt.endpoint_id, attempt.app_id, attempt.org_id, attempt.url, attempt.status,"
-    " attempt.trigger_type, attempt.response, attempt.response_status_code, attempt.response_duration_ms"
+    " attempt.trigger_type, attempt.response, attempt.response_status_code, attempt.response_duration_ms,"
+    " attempt.number, attempt.task_id, attempt.headers"
 )
 _GET: Final = f"SELECT {COLUMNS} FROM attempt WHERE msg_id = :msg AND id = :id AND app_id = :app"
 _CODES: Final = " AND attempt.response_status_code >= :code_from AND attempt.response_status_code < :code_to"
@@ -121,13 +123,13 @@ async def counted(read: Read, endpoint_id: EndpointId, *, first: str, below: str
     return Counter({MessageStatus(row["status"]): row["n"] for row in rows})
 
 
-_EXPUNGE: Final = "UPDATE attempt SET response = :response WHERE msg_id = :msg AND id = :id"
+_EXPUNGE: Final = "UPDATE attempt SET response = :response, headers = NULL WHERE msg_id = :msg AND id = :id"
 EXPUNGED: Final = "EXPUNGED"
 """The response of an attempt whose response was expunged."""
 
 
 async def expunge(tx: Write, attempt: Attempt) -> None:
-    """Replace the response of an attempt with `EXPUNGED`."""
+    """Replace the response of an attempt with `EXPUNGED`, and delete its recorded headers."""
     await tx.run(_EXPUNGE, msg=attempt.msg_id, id=attempt.id, response=EXPUNGED)
 
 
@@ -149,6 +151,9 @@ def attempt_of(row: Row) -> Attempt:
         response=row["response"],
         response_status_code=row["response_status_code"],
         response_duration_ms=row["response_duration_ms"],
+        number=row["number"],
+        task_id=row["task_id"],
+        headers=attempt_headers.from_text(row["headers"]),
     )
 
 

@@ -40,6 +40,8 @@ class AttemptRow(NamedTuple):
     ended: int | None = None
     """A value of `DeliveryEnd`, if the delivery ended after this attempt without a success."""
     task_id: str | None = None
+    headers: str | None = None
+    """The recorded headers, as `attempt_headers.to_text` returns them."""
 
     @classmethod
     def of(  # noqa: PLR0913 - one for each column that the delivery does not have
@@ -71,6 +73,7 @@ class AttemptRow(NamedTuple):
             next_at,
             None if delivered or next_at is not None else _EXHAUSTED,
             delivery.task_id,
+            None,
         )
         return tuple.__new__(cls, values)  # a third of the cost of the constructor, which parses arguments in Python
 
@@ -137,7 +140,7 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
         yield endpoint_id, bucket_index.LATE, of_message + made
 
 
-_SETTLE: Final = "SELECT settle_batch({})".format(", ".join(f"${number}" for number in range(1, 20)))
+_SETTLE: Final = "SELECT settle_batch({})".format(", ".join(f"${number}" for number in range(1, 21)))
 
 
 async def add_small(
