@@ -23,6 +23,7 @@ from tidings.api import (
     message_content,
     messages,
     status,
+    undelivered,
 )
 from tidings.api.routes import AnyRoute
 from tidings.tasks.registry import PUBLIC
@@ -45,6 +46,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *attempts.ROUTES,
     *attempted.ROUTES,
     *deliveries.ROUTES,
+    *undelivered.ROUTES,
     *listing.ROUTES,
     *control.ROUTES,
     *authentication.ROUTES,

@@ -327,6 +327,12 @@ async def canceled_after_attempts(setup: Setup) -> None:
     await setup.canceled_task()
 
 
+async def canceled_by_a_task_that_was_deleted(setup: Setup) -> None:
+    await canceled_after_attempts(setup)
+    for table in ("task", "task_item"):
+        await setup.run(f"DELETE FROM {table}")
+
+
 CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     delivered: ("delivered", "delivered", True, 1),
     delivered_though_a_later_resend_failed: ("delivered", "delivered", True, 2),
@@ -346,6 +352,7 @@ CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     lost_its_retry: ("exhausted", "stopped_early", False, 1),
     canceled: ("canceled", "task_canceled", True, 0),
     canceled_after_attempts: ("canceled", "task_canceled", True, 8),
+    canceled_by_a_task_that_was_deleted: ("canceled", "task_canceled", True, 8),
     disabled_for_a_time: ("discarded", "endpoint_disabled", True, 0),
     discarded_by_disabling: ("discarded", "endpoint_disabled", True, 0),
     discarded_by_disabling_after_attempts: ("discarded", "endpoint_disabled", True, 1),

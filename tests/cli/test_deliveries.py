@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`tidings deliveries explain`, against a live server."""
+"""`tidings deliveries list` and `explain`, against a live server."""
 
 import json
 from collections.abc import Iterator
@@ -23,8 +23,11 @@ class Sent:
     endpoints: tuple[str, ...]
 
     def explain(self, *arguments: str, msg: str = "order/1") -> CommandResult:
+        return self.run("explain", self.app, msg, *arguments)
+
+    def run(self, *arguments: str) -> CommandResult:
         where = {"url": self.server.url, "token": self.server.token}
-        return tidings("deliveries", "explain", self.app, msg, *arguments, folder=self.folder, **where)
+        return tidings("deliveries", *arguments, folder=self.folder, **where)
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,28 @@ def test_a_message_that_is_unknown_is_an_error(sent: Sent, msg: str) -> None:
 
     assert 2 == result.code
     assert "status 404" in result.error_line
+
+
+@pytest.mark.parametrize("scope", ["organization", "endpoint"])
+def test_undelivered_messages_have_a_line_each(sent: Sent, scope: str) -> None:
+    where = () if scope == "organization" else ("--app", sent.app, "--endpoint", sent.endpoints[2])
+    scheduled = sent.run("list", *where, "--state", "scheduled", "--since", "1h")
+    exhausted = sent.run("list", *where)
+    filtered = sent.run("list", *where, "--state", "scheduled", "--event-type", "a.b", "--event-type", "c.d", "--json")
+
+    assert (0, 0, 0) == (scheduled.code, exhausted.code, filtered.code), scheduled.err
+    [line] = scheduled.out.splitlines()
+    fields = line.split("\t")
+    assert ["order.paid", sent.endpoints[2], "scheduled", "waiting", "0", ""] == fields[2:8]
+    assert "1 delivery is scheduled; the oldest message was created at 20" in scheduled.err
+    assert ("", "0 deliveries are exhausted.") == (exhausted.out, exhausted.err.strip())
+    found = json.loads(filtered.out)
+    assert ([], {"count": 0, "isExact": True}) == (found["data"], found["count"])
+
+
+@pytest.mark.parametrize("arguments", [("--app", "a"), ("--endpoint", "e"), ("--since", "soon"), ("--iterator", "x")])
+def test_wrong_arguments_of_a_list_are_an_error(sent: Sent, arguments: tuple[str, ...]) -> None:
+    result = sent.run("list", *arguments)
+
+    assert 2 == result.code
+    assert arguments[0].strip("-") in result.err

@@ -12,7 +12,7 @@ from tidings.core import explanations
 from tidings.core.explanations import EndpointExplanation
 from tidings.core.idempotency import Response
 from tidings.model.attempt import MessageAttemptTriggerType, MessageStatus
-from tidings.model.explanation import DeliveryState, LastAttempt
+from tidings.model.explanation import DeliveryReason, DeliveryState, LastAttempt
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 
@@ -96,15 +96,21 @@ def render_delivery(explained: EndpointExplanation) -> DeliveryOut:
         endpoint_uid=explained.endpoint.uid,
         url=explained.endpoint.url,
         state=explanation.state,
-        reason=DeliveryReasonOut(code=reason.code, detail=reason.detail, certain=reason.certain),
+        reason=render_reason(reason),
         attempt_count=0 if attempted is None else attempted.count,
-        last_attempt=None if attempted is None else _attempt(attempted.last),
+        last_attempt=None if attempted is None else render_last_attempt(attempted.last),
         next_attempt_at=None if next_at is None else format_timestamp(next_at),
         task_id=explanation.task_id,
     )
 
 
-def _attempt(last: LastAttempt) -> DeliveryAttemptOut:
+def render_reason(reason: DeliveryReason) -> DeliveryReasonOut:
+    """Render a reason."""
+    return DeliveryReasonOut(code=reason.code, detail=reason.detail, certain=reason.certain)
+
+
+def render_last_attempt(last: LastAttempt) -> DeliveryAttemptOut:
+    """Render the latest attempt of a delivery."""
     return DeliveryAttemptOut(
         id=last.id,
         timestamp=format_timestamp(last.at),

@@ -117,15 +117,19 @@ def json_response(status: int, body: Out) -> Response:
 
 def listing(page: Page[Value], render: Callable[[Value], Rendered]) -> Response:
     """Return a response with a page of a list, shortened to the size limit of a response."""
+    return json_response(200, list_body(page, render))
+
+
+def list_body(page: Page[Value], render: Callable[[Value], Rendered]) -> ListResponse[msgspec.Raw]:
+    """Return the body of such a response."""
     texts = page.mapped(lambda item: encode(render(item)))
     rendered = texts.within([len(text) for text in texts.items]).mapped(msgspec.Raw)
-    body = ListResponse(
+    return ListResponse(
         data=rendered.items,
         iterator=rendered.iterator,
         done=rendered.done,
         prev_iterator=UNSET if rendered.prev_iterator is None else rendered.prev_iterator,
     )
-    return Response(200, encode(body))
 
 
 def refusal(error: AppError) -> Response:

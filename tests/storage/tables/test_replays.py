@@ -10,6 +10,8 @@ from tasks.kit import ORG, database, rows, run_sql
 from tidings.clock import SystemClock
 from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Lane, Mode
+from tidings.model.resending import ReplayFilters
+from tidings.model.undelivered import UndeliveredState
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import deliveries, replays
@@ -25,7 +27,7 @@ Send = Callable[[Write, ReplayTarget, Sequence[str]], Awaitable[int]]
 CASES: dict[str, tuple[Send, int, str | None]] = {
     "missing": (replays.send_missing, 19, None),
     "failed": (replays.send_failed, 20, "qtask_1"),
-    "any": (lambda tx, target, msgs: replays.send_any(tx, target, msgs, None), 20, "qtask_1"),
+    "any": (lambda tx, target, msgs: replays.send_any(tx, target, msgs, ReplayFilters()), 20, "qtask_1"),
 }
 
 
@@ -66,11 +68,19 @@ LEFT: dict[str, tuple[Send, set[str]]] = {
     "failed": (replays.send_failed, {DELIVERED}),
     "any": (CASES["any"][0], set()),
     "any that has failed": (
-        lambda tx, target, msgs: replays.send_any(tx, target, msgs, MessageStatus.FAIL),
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, ReplayFilters(status=MessageStatus.FAIL)),
         {OUTSTANDING, LEASED},
     ),
     "any that is waiting": (
-        lambda tx, target, msgs: replays.send_any(tx, target, msgs, MessageStatus.SENDING),
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, ReplayFilters(status=MessageStatus.SENDING)),
+        set(MESSAGES) - {OUTSTANDING, LEASED},
+    ),
+    "exhausted": (
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, ReplayFilters(state=UndeliveredState.EXHAUSTED)),
+        {OUTSTANDING, LEASED, DELIVERED},
+    ),
+    "scheduled": (
+        lambda tx, target, msgs: replays.send_any(tx, target, msgs, ReplayFilters(state=UndeliveredState.SCHEDULED)),
         set(MESSAGES) - {OUTSTANDING, LEASED},
     ),
 }

@@ -13,7 +13,10 @@ from tasks.world import NOW, World, at
 from tidings.clock import HOUR
 from tidings.model.attempt import MessageStatus, StatusCodeClass
 from tidings.model.message import MessageFilter
+from tidings.model.page import Order
 from tidings.model.resending import ReplayFilters
+from tidings.model.undelivered import UndeliveredFilter, UndeliveredState
+from tidings.storage.lists import UndeliveredScope, UndeliveredWindow, page_of_undelivered
 from tidings.tasks.kinds import bulk_replay
 
 CASE = Case(
@@ -113,3 +116,88 @@ async def test_a_send_in_flight_is_followed_by_another(world: World) -> None:
     await replayed(world, bulk_replay)
 
     assert [(77, 2)] == await rows(world.db, "SELECT lease, again FROM delivery")
+
+
+_DELIVERIES = {  # hours until it is due, hours until the lease expires
+    "never attempted": (2, None),
+    "due again": (1, None),
+    "in flight": (-1, 1),
+    "in flight, first": (-1, 1),
+    "lease expired": (-1, -1),
+    "requested again": (-1, None),
+}
+_ENDS = {"exhausted": 1, "requested again": 1, "resend failed": 1, "no payload": 1, "discarded": 3, "canceled": 2}
+
+
+async def _undelivered(world: World) -> dict[str, str]:
+    """Store a message in each state, twice: the second ones have an event type, a channel and a tag."""
+    seed, made = world.seed, {}
+    for number, more in enumerate(("", "+")):
+        first = at(8 - 4 * number)
+        for name in ("never attempted", "in flight, first", "lease expired"):
+            made[name + more] = seed.message(first)
+        for name in ("due again", "in flight", "exhausted", "requested again", "discarded", "canceled"):
+            made[name + more] = seed.message(first, (first, FAILED))
+        made["no payload" + more] = seed.message(first, (first, FAILED), payload=None)
+        made["resend failed" + more] = seed.message(first, (first, DELIVERED), (first + 4, FAILED))
+        made["delivered" + more] = seed.message(first, (first, DELIVERED))
+        for name, (due, _) in _DELIVERIES.items():
+            seed.schedule(made[name + more], NOW + due * HOUR, 0)
+    await seed.write(world.db)
+    await _set_states(world, made)
+    return made
+
+
+async def _set_states(world: World, made: dict[str, str]) -> None:
+    """Set leases, the ends of deliveries, and what the filters select."""
+    for name, msg_id in made.items():
+        until, ended = _DELIVERIES.get(name.strip("+"), (0, None))[1], _ENDS.get(name.strip("+"))
+        if until is not None:
+            sql = "UPDATE delivery SET lease = 7, lease_until = :until WHERE msg_id = :id"
+            await run_sql(world.db, sql, until=NOW + until * HOUR, id=msg_id)
+        if ended is not None:
+            await run_sql(
+                world.db, "UPDATE attempt SET ended = :end WHERE msg_id = :id AND status = 2", end=ended, id=msg_id
+            )
+        if "+" in name:
+            await shaped(world, msg_id, event_type="order.sent", channels=["blue"], tags=["vip"])
+
+
+_WANTED = {
+    UndeliveredState.SCHEDULED: {"never attempted", "due again", "lease expired", "requested again"},
+    UndeliveredState.IN_FLIGHT: {"in flight", "in flight, first"},
+    UndeliveredState.EXHAUSTED: {"exhausted", "no payload"},
+}
+_SHAPE = MessageFilter(event_types=("order.sent",), channel="blue", tag="vip")
+
+
+@pytest.mark.parametrize("state", UndeliveredState, ids=lambda each: each.value)
+@pytest.mark.parametrize("part", ["all", "filtered", "older"])
+async def test_a_state_selects_the_messages_that_the_list_has(world: World, state: UndeliveredState, part: str) -> None:
+    made = await _undelivered(world)
+    messages = _SHAPE if part == "filtered" else MessageFilter()
+    until = at(6) if part == "older" else None
+    listing = UndeliveredFilter(state=state, messages=messages, since=at(10), until=until)
+    scope = UndeliveredScope(world.seed.app.org_id, world.seed.endpoint_id)
+    async with world.db.read() as read:
+        found = await page_of_undelivered(read, scope, listing, UndeliveredWindow(Order.ASCENDING, 50), NOW)
+    listed = {row.key.msg_id for row in found.rows}
+
+    task = await replayed(world, bulk_replay, filters=ReplayFilters(messages=messages, state=state), until=until)
+
+    sent = await sent_again(world.db, task.id)
+    skipped = [msg_id for msg_id, _ in await world.skipped(task)]
+    marks = {"all": ("", "+"), "filtered": ("+",), "older": ("",)}[part]
+    wanted = {made[name + mark] for name in _WANTED[state] for mark in marks}
+    assert wanted == listed == {*sent, *skipped}
+    assert {made["no payload" + mark] for mark in marks if state is UndeliveredState.EXHAUSTED} == set(skipped)
+    assert {"messagesSent": len(sent)} == await world.result(task)
+
+
+async def test_a_message_in_flight_is_sent_again_only_if_that_fails(world: World) -> None:
+    made = await _undelivered(world)
+
+    await replayed(world, bulk_replay, filters=ReplayFilters(state=UndeliveredState.IN_FLIGHT))
+
+    sql = "SELECT again FROM delivery WHERE msg_id = :id"
+    assert [(1,)] == await rows(world.db, sql, id=made["in flight"])

@@ -34,7 +34,7 @@ _COLUMNS: Final = (
 _SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
 _BY_UID: Final = "FROM endpoint WHERE app_id = :app AND uid = :ref AND deleted_at IS NULL"
-_BY_IDS: Final = f"SELECT {_SHOWN} FROM endpoint WHERE id IN :ids"
+_BY_IDS: Final = f"SELECT {_SHOWN}, deleted_at FROM endpoint WHERE id IN :ids"
 _PAGE: Final = f"SELECT {_SHOWN} FROM endpoint WHERE app_id = :app AND deleted_at IS NULL"
 _PAGE_SINCE: Final = (
     f"SELECT {_SHOWN}, deleted_at FROM endpoint WHERE app_id = :app AND (deleted_at IS NULL OR deleted_at >= :since)"
@@ -121,6 +121,14 @@ async def by_ids(read: Read, endpoint_ids: Sequence[str]) -> dict[EndpointId, En
     """Return endpoints by id, including deleted ones."""
     found = [_endpoint(row) for row in await read.rows(_BY_IDS, ids=list(endpoint_ids))]
     return {endpoint.id: endpoint for endpoint in found}
+
+
+async def by_ids_with_deletion(
+    read: Read, endpoint_ids: Sequence[str]
+) -> dict[EndpointId, tuple[Endpoint, int | None]]:
+    """Return endpoints by id, each with its time of deletion."""
+    rows = await read.rows(_BY_IDS, ids=list(endpoint_ids))
+    return {EndpointId(row["id"]): (_endpoint(row), row["deleted_at"]) for row in rows}
 
 
 async def page(read: Read, app_id: AppId, window: PageWindow) -> list[Endpoint]:

@@ -233,13 +233,38 @@ _OUTSTANDING: Final = (
     f" lease_until, task_id FROM delivery WHERE {_IN_PAGE}"
 )
 _BLOCKED: Final = "response_status_code = 0 AND response LIKE :blocked"
+_SUMMARY: Final = (
+    "count(*) AS attempts, coalesce(max(number), 0) AS automatic,"
+    f" count(*) FILTER (WHERE {_BLOCKED}) AS blocked,"
+    " count(*) FILTER (WHERE status = 0) AS delivered, max(id) AS latest"
+)
 _TRIED: Final = (
     "SELECT tried.*, attempt.id, attempt.status, attempt.response_status_code, attempt.trigger_type, attempt.ended,"
     " attempt.task_id"
-    " FROM (SELECT endpoint_id, count(*) AS attempts, coalesce(max(number), 0) AS automatic,"
-    f" count(*) FILTER (WHERE {_BLOCKED}) AS blocked, count(*) FILTER (WHERE status = 0) AS delivered,"
-    f" max(id) AS latest FROM attempt WHERE {_IN_PAGE} GROUP BY endpoint_id) AS tried"
+    f" FROM (SELECT endpoint_id, {_SUMMARY} FROM attempt WHERE {_IN_PAGE} GROUP BY endpoint_id) AS tried"
     " JOIN attempt ON attempt.msg_id = :msg AND attempt.endpoint_id = tried.endpoint_id AND attempt.id = tried.latest"
+)
+_LATEST: Final = (
+    "latest.id, latest.status, latest.response_status_code, latest.trigger_type, latest.ended, latest.task_id"
+)
+_IS_PAIR: Final = "{table}.msg_id = {pair}.msg_id AND {table}.endpoint_id = {pair}.endpoint_id"
+_OF_ASKED: Final = _IS_PAIR.format(table="attempt", pair="asked")
+# SQLite has no LATERAL. On PostgreSQL, it and OFFSET 0 force a lookup by key.
+_SUMMARIES: Final = Sql(
+    sqlite=(
+        f"SELECT tried.*, {_LATEST} FROM (SELECT attempt.msg_id AS msg_id, attempt.endpoint_id AS endpoint_id,"
+        f" {_SUMMARY} FROM rows_of(:msgs, :endpoints) AS asked(msg_id, endpoint_id) CROSS JOIN attempt"
+        f" WHERE {_OF_ASKED} GROUP BY attempt.msg_id, attempt.endpoint_id) AS tried CROSS JOIN attempt AS latest"
+        f" WHERE {_IS_PAIR.format(table='latest', pair='tried')} AND latest.id = tried.latest"
+    ),
+    postgresql=(
+        f"SELECT asked.msg_id, asked.endpoint_id, tried.*, {_LATEST}"
+        f" FROM {spread('msgs', 'endpoints')} AS asked(msg_id, endpoint_id)"
+        f" CROSS JOIN LATERAL (SELECT {_SUMMARY} FROM (SELECT * FROM attempt WHERE {_OF_ASKED} OFFSET 0) AS every)"
+        " AS tried"
+        f" CROSS JOIN LATERAL (SELECT * FROM attempt WHERE {_OF_ASKED} AND attempt.id = tried.latest OFFSET 0)"
+        " AS latest"
+    ),
 )
 _CANCELED: Final = (
     "SELECT id, args FROM task WHERE app_id = :app AND wire_status = 'failed' AND id >= :since AND state = 'cancelled'"
@@ -285,6 +310,17 @@ async def stored_deliveries(read: Read, msg_id: MessageId, first: EndpointId, la
         {EndpointId(row["endpoint_id"]): from_row(OutstandingDelivery, row) for row in outstanding},
         {EndpointId(row["endpoint_id"]): _tried(row) for row in tried},
     )
+
+
+async def summaries_of_attempts(
+    read: Read, pairs: Sequence[tuple[MessageId, EndpointId]]
+) -> dict[tuple[MessageId, EndpointId], AttemptSummary]:
+    """Return summaries of the attempts of messages at endpoints; pairs without attempts are left out."""
+    if not pairs:
+        return {}
+    msgs, endpoints = [msg_id for msg_id, _ in pairs], [endpoint_id for _, endpoint_id in pairs]
+    rows = await read.rows(_SUMMARIES, msgs=msgs, endpoints=endpoints, blocked=f"{BLOCKED_TEXT}%")
+    return {(MessageId(row["msg_id"]), EndpointId(row["endpoint_id"])): _tried(row) for row in rows}
 
 
 async def canceled_by_tasks(

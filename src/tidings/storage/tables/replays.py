@@ -14,6 +14,7 @@ from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
+from tidings.model.undelivered import UndeliveredState
 from tidings.storage.drivers.database import Duplicate, Read, Value, Write, names_of
 from tidings.storage.tables import messages
 from tidings.storage.tables.deliveries import ASK_CONFLICT
@@ -70,10 +71,11 @@ async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
     return await _scan(read, _MISSING.replace("{matches}", conditions), endpoint_id, part, values)
 
 
+# A message that is scheduled may have no attempt yet.
 _LATEST: Final = (
     f"{_SCANNED}, latest AS MATERIALIZED (SELECT message.id AS id, message.kept AS kept, CASE WHEN {{matches}} THEN"
-    " (SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
-    " AND attempt.endpoint_id || '' = :endpoint) END AS attempt_id FROM scanned AS message)"
+    " coalesce((SELECT max(attempt.id) FROM attempt WHERE attempt.msg_id = message.id"
+    " AND attempt.endpoint_id || '' = :endpoint), {without}) END AS attempt_id FROM scanned AS message)"
     " SELECT message.id AS id, message.id AS msg_id, CASE WHEN message.attempt_id IS NULL THEN"
     f" {ScanVerdict.NOTHING:d} WHEN {{ended}} THEN {_KEPT} ELSE {ScanVerdict.NOTHING:d} END AS verdict"
     " FROM latest AS message ORDER BY message.id"
@@ -91,19 +93,48 @@ delivery. `send_any` checks for the delivery, because deliveries may be added or
 _CODES: Final = f" AND {_OF_LATEST.format(what='attempt.response_status_code')} BETWEEN :code_from AND :code_to"
 
 
-async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters) -> Scanned:
-    """Scan for messages with at least one attempt at the endpoint; status filters apply to the latest attempt."""
+_WITH_DELIVERY: Final = (
+    " AND (SELECT 1 FROM delivery WHERE delivery.msg_id = message.id AND delivery.endpoint_id || '' = :endpoint{more}"
+    " LIMIT 1) {found}"
+)
+_WITH_ATTEMPT: Final = (
+    " AND (SELECT 1 FROM attempt WHERE attempt.msg_id = message.id AND attempt.endpoint_id || '' = :endpoint"
+    " AND {is_one} LIMIT 1) {found}"
+)
+# The same rules as those of `storage/lists/undelivered.py`: a test compares them.
+_STATES: Final = {
+    UndeliveredState.SCHEDULED: _WITH_DELIVERY.format(
+        more=" AND (lease IS NULL OR lease_until <= CAST(:now AS BIGINT))", found="= 1"
+    ),
+    UndeliveredState.IN_FLIGHT: _WITH_DELIVERY.format(
+        more=" AND lease IS NOT NULL AND lease_until > CAST(:now AS BIGINT)", found="= 1"
+    ),
+    UndeliveredState.EXHAUSTED: _WITH_ATTEMPT.format(is_one="attempt.ended = 1", found="= 1")
+    + _WITH_ATTEMPT.format(is_one="attempt.status = 0", found="IS NULL")
+    + _WITH_DELIVERY.format(more="", found="IS NULL"),
+}
+
+
+async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: ReplayFilters, now: int) -> Scanned:
+    """Scan for messages with at least one attempt at the endpoint; status filters apply to the latest attempt.
+
+    With a `state`, scan for undelivered messages in that state at the time `now`.
+    """
     conditions = "1 = 1" + messages.filter_conditions(filters.messages)
     status = (
         MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.CANCELED)
     )
     ended = "1 = 1" + ("" if filters.status is None else _STATUS_IS) + ("" if filters.code_class is None else _CODES)
+    ended += "" if filters.state is None else _STATES[filters.state]
+    needs_none = filters.state is not None and filters.status is None and filters.code_class is None
     text = _LATEST.replace("{matches}", conditions).replace("{ended}", ended)
+    text = text.replace("{without}", "''" if needs_none else "NULL")
     codes = range(1) if filters.code_class is None else filters.code_class.codes
     values = messages.filter_values(filters.messages) | {
         "status": int(status),
         "code_from": codes[0],
         "code_to": codes[-1],
+        "now": now,
     }
     return await _scan(read, text, endpoint_id, part, values)
 
@@ -202,12 +233,18 @@ def _unless_tried(more: str, conflict: str) -> _Sending:
 
 
 _SEND_MISSING: Final = _unless_tried("", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
-_SEND_FAILED: Final = _unless_tried(" AND status = 0", ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED))))
+_ASK_UNLESS_DELIVERED: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED)))
+_SEND_FAILED: Final = _unless_tried(" AND status = 0", _ASK_UNLESS_DELIVERED)
 _ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
 _OUTSTANDING: Final = (
     "(SELECT 1 FROM delivery WHERE delivery.msg_id = requested.id AND delivery.endpoint_id || '' = :endpoint"
     " LIMIT 1) = 1"
 )
+_SEND_UNDELIVERED: Final = {
+    UndeliveredState.SCHEDULED: _sending(_OUTSTANDING, _ASK_UNLESS_DELIVERED),
+    UndeliveredState.IN_FLIGHT: _sending(_OUTSTANDING, _ASK_UNLESS_DELIVERED),
+    UndeliveredState.EXHAUSTED: _unless_tried(" AND status = 0", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
+}
 _SEND_ANY: Final = {
     None: _sending("1 = 1", _ASK),
     MessageStatus.FAIL: _sending("1 = 1", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
@@ -225,12 +262,15 @@ async def send_failed(tx: Write, target: ReplayTarget, msg_ids: Sequence[str]) -
     return await _send(tx, _SEND_FAILED, target, msg_ids)
 
 
-async def send_any(tx: Write, target: ReplayTarget, msg_ids: Sequence[str], status: MessageStatus | None) -> int:
+async def send_any(tx: Write, target: ReplayTarget, msg_ids: Sequence[str], filters: ReplayFilters) -> int:
     """Request sends of messages that were sent before; return how many.
 
-    With the status `FAIL` only those without a delivery, with `SENDING` only those that have one.
+    With the status `FAIL` only those without a delivery, with `SENDING` only those that have one. With a `state`, only
+    those that are still undelivered.
     """
-    return await _send(tx, _SEND_ANY.get(status, _SEND_ANY[None]), target, msg_ids)
+    if filters.state is not None:
+        return await _send(tx, _SEND_UNDELIVERED[filters.state], target, msg_ids)
+    return await _send(tx, _SEND_ANY.get(filters.status, _SEND_ANY[None]), target, msg_ids)
 
 
 async def _send(tx: Write, sending: _Sending, target: ReplayTarget, msg_ids: Sequence[str]) -> int:

@@ -2,8 +2,9 @@
 """`endpoint.bulk-replay`: resend selected messages of an endpoint.
 
 The task visits the messages of an application in a fixed range, in the order of their ids, each once. It resends a
-message that has at least one attempt, successful or not, and matches the filters of the request. Messages whose payload
-was deleted are recorded as skipped.
+message that has at least one attempt, successful or not, and matches the filters of the request. With the filter
+`state`, it resends the messages that the list of undelivered messages has. Messages whose payload was deleted are
+recorded as skipped.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tidings.model.resending import ReplayFilters
 from tidings.model.task import NewTask, Task
 from tidings.model.task_kind import Effect
 from tidings.model.token import Capability
+from tidings.model.undelivered import UndeliveredState
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import key_ranges, replays
 from tidings.storage.tables.key_ranges import Scanned
@@ -54,6 +56,9 @@ class BulkReplayIn(WindowIn, kw_only=True):
     """Only messages whose latest attempt has this status. A failed one that will be retried is 3 (sending)."""
     status_code_class: StatusCodeClass | None = None
     """Only messages whose latest attempt has a status code of this class."""
+    state: UndeliveredState | None = None
+    """Only undelivered messages in this state: those that the list of undelivered messages has with the same filters.
+    A message that is scheduled is sent now."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
@@ -78,6 +83,7 @@ class BulkReplayIn(WindowIn, kw_only=True):
             ),
             status=self.status,
             code_class=self.status_code_class,
+            state=self.state,
         )
 
 
@@ -128,10 +134,10 @@ class BulkReplay(Resending[BulkReplayArgs]):
     async def scan(self, read: Read, task: Task, cursor: RangeCursor, limit: int) -> Scanned:
         args = self.args.decode(task.args)
         part = MessageRange(task.app_id or "", cursor.first, cursor.end, limit)
-        return await replays.sent(read, args.endpoint_id, part, args.filters)
+        return await replays.sent(read, args.endpoint_id, part, args.filters, self._clock.now())
 
     async def send(self, tx: Write, args: BulkReplayArgs, target: ReplayTarget, msg_ids: list[str]) -> int:
-        return await replays.send_any(tx, target, msg_ids, args.filters.status)
+        return await replays.send_any(tx, target, msg_ids, args.filters)
 
 
 _FILTERS: Final = (
@@ -156,6 +162,11 @@ _FILTERS: Final = (
         key="statusCodeClass",
         help="Only messages whose response status was in this class: 0 (no response), 100, 200, … 500.",
         value=Value.NUMBER,
+    ),
+    CliParameter(
+        name="state",
+        key="state",
+        help="Only undelivered messages in this state: scheduled, in_flight or exhausted.",
     ),
 )
 KIND: Final = Declaration(
