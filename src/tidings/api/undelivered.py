@@ -75,6 +75,7 @@ class UndeliveredOut(Out, kw_only=True):
     """The uid of the endpoint. Null if there is none."""
     url: Annotated[str, URL]
     event_type: Name
+    """The event type of the message."""
     event_id: str | None
     """The caller's id of the message. Null if there is none."""
     timestamp: Timestamp
