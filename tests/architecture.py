@@ -27,13 +27,14 @@ from source_tree import (
     uses,
 )
 
-GROUND = ("clock", "dsn", "errors", "failpoint", "ids", "measures")
+GROUND = ("clock", "dsn", "errors", "failpoint", "ids", "measures", "spans")
 BELOW_CORE = ("log_lines", "logs", "model", "observe", *GROUND)
 WORDS_OF_THE_API = ("api.fields", "api.messages", "api.query", "api.routes", "api.started", "api.wire")
 # The imports that each package may make, beside itself. A package without a row is not allowed.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "measures": (),
+    "spans": (),
     "failpoint": (),
     "dsn": (),
     "values": (),
@@ -120,7 +121,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.status": ("tidings.cli.direct_status",),
     "cli.task_run": ("tidings.cli.task_commands",),
     "cli.token": ("tidings.cli.issuing",),
-    "server.serving": ("tidings.server.metrics",),
+    "server.serving": ("tidings.server.metrics", "tidings.server.tracing"),
     "tasks.archive": ("datamodel_code_generator",),
 }
 

@@ -22,7 +22,6 @@ _NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
 """Variables with our prefixes that clients and tests read."""
 _NO_BROKER: Final = "tidings has no queue outside the database."
 _NO_CACHE: Final = "tidings has no cache outside the process."
-_NOT_TRACED: Final = "tidings exports no traces."
 FOREIGN: Final[Mapping[str, str]] = {
     "operational_webhook_address": "Operational events are stored in the database and not sent elsewhere.",
     **dict.fromkeys(("queue_type", "queue_dsn", "queue_prefix", "queue_max_poll_secs"), _NO_BROKER),
@@ -32,11 +31,8 @@ FOREIGN: Final[Mapping[str, str]] = {
     **dict.fromkeys(("redis_db", "redis_username", "redis_password", "redis_use_resp3"), _NO_BROKER),
     "worker_max_tasks": "Sends are bounded for each endpoint (`delivery_concurrency`) and by `delivery_memory`.",
     "background_migrations_enabled": "All migrations run before the service starts.",
-    "db_tracing": _NOT_TRACED,
-    "sentry_dsn": _NOT_TRACED,
-    "opentelemetry_address": _NOT_TRACED,
-    "opentelemetry_sample_ratio": _NOT_TRACED,
-    "opentelemetry_service_name": _NOT_TRACED,
+    "db_tracing": "Traces have no spans of database queries.",
+    "sentry_dsn": "Errors are in the log, and traces are exported with OpenTelemetry only.",
     "region": "Has no effect in svix-server either.",
 }
 """Settings of svix-server that have no effect here, with the reason. They are accepted and ignored."""

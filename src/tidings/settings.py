@@ -112,6 +112,17 @@ class ServiceSettings:
         default=False,
         own=True,
     )
+    opentelemetry_address: str | None = _doc(
+        "URL of a collector that receives traces as OTLP over HTTP, usually on port 4318 (not gRPC, on 4317); without a"
+        " path, `/v1/traces` is added. Needs the extra `otel`. Default: there are no traces.",
+        None,
+    )
+    opentelemetry_sample_ratio: float = _doc(
+        "Part of the messages, tasks and requests that are traced, 0 to 1. A request with `traceparent` follows that.",
+        1.0,
+        bounds=(0, 1),
+    )
+    opentelemetry_service_name: str = _doc("The attribute `service.name` of traces.", "tidings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +286,7 @@ class Settings(DeliverySettings):
         self._check_secret()
         if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
             raise ConfigError("app_portal_url must be a URL that starts with http:// or https://")
+        _refuse("opentelemetry_address", values.collector_fault(self.opentelemetry_address))
         _refuse("proxy_addr", values.proxy_fault(self.proxy_addr))
         if self.proxy_resolves_names and not self.proxy_addr:
             raise ConfigError("proxy_resolves_names needs a proxy: set proxy_addr too")
@@ -349,7 +361,7 @@ class Settings(DeliverySettings):
         """Return all secrets in the settings, also those within URLs, which no log may contain."""
         given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         found = [str(value) for name, value in given.items() if value and "secret" in name]
-        for url in (given["db_dsn"], given["proxy_addr"]):
+        for url in (given["db_dsn"], given["proxy_addr"], given["opentelemetry_address"]):
             found += values.passwords(url or "")
         return found
 

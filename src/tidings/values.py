@@ -102,6 +102,18 @@ def proxy_fault(url: str | None) -> str | None:
     return None
 
 
+def collector_fault(url: str | None) -> str | None:
+    """Return the fault of the URL of a collector of traces, or None. The fault does not quote the URL."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # for a port that is not a number
+        is_valid = False
+    return None if is_valid else "must be a URL that starts with http:// or https://"
+
+
 def noproxy_fault(rules: tuple[str, ...]) -> str | None:
     """Return the fault of the proxy exceptions, or None."""
     for rule in rules:

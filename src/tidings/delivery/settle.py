@@ -14,6 +14,7 @@ from typing import Final
 
 from tidings.clock import Clock
 from tidings.core.health_recorder import HealthRecorder
+from tidings.delivery import delivery_spans
 from tidings.delivery.budget import MemoryBudget
 from tidings.delivery.failure_summary import FailureSummary
 from tidings.delivery.outcome import SendResult
@@ -23,6 +24,7 @@ from tidings.delivery.tuning import DeliveryTuning
 from tidings.failpoint import point
 from tidings.model.delivery import Delivery
 from tidings.observe import RepeatedWork, count, failure
+from tidings.spans import spans
 from tidings.storage.drivers.database import Busy, Database, Declined, OutcomeUnknown, Unavailable
 from tidings.storage.drivers.store import Statements, statements
 
@@ -196,6 +198,8 @@ class SettleBatcher:
     def _report(self, batch: list[SendResult], due: set[str], now: int) -> None:
         """Count the attempts of a committed batch, and request claims for the deliveries that it left."""
         self._budget.settled(len(batch))
+        if spans.recorder is not None:
+            delivery_spans.record(spans.recorder, batch)
         delivered = sum([result.delivered for result in batch])
         count("deliveries.delivered", delivered)
         if delivered < len(batch):

@@ -21,7 +21,8 @@ from tidings.api.access_log import AccessLog
 from tidings.api.auth import Gatekeeper
 from tidings.api.context import Context
 from tidings.api.ratelimit import Limiter
-from tidings.api.request_log import RequestObservers
+from tidings.api.request_log import RequestObserver, RequestObservers
+from tidings.api.request_spans import RequestSpans
 from tidings.clock import SECOND, Clock, SharedClock, SystemClock
 from tidings.core.accept import AcceptBatcher
 from tidings.core.access import TokenSecrets
@@ -48,6 +49,7 @@ from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import http_server
 from tidings.server.portal import live_parts, pages
 from tidings.settings import Settings
+from tidings.spans import spans
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.tables import nodes
 from tidings.tasks.catch_up import CATCHING_UP
@@ -191,7 +193,7 @@ class Node:
             portal_url=(settings.app_portal_url or "").rstrip("/") or None,
             max_body_bytes=settings.max_body_bytes,
             https_only=settings.endpoint_https_only,
-            observers=None if self._access_log is None else RequestObservers(self._clock, (self._access_log,)),
+            observers=self._observers(),
             limiter=Limiter(settings.request_rate_limit, self._clock) if settings.request_rate_limit else None,
             attempts_max=len(settings.retry_schedule) + 1,
             catching_up=CATCHING_UP,
@@ -199,6 +201,12 @@ class Node:
         )
         self._task_watcher = context.task_watcher
         return http_server(settings, context, pages(settings, context, secrets, self._live))
+
+    def _observers(self) -> RequestObservers | None:
+        found: list[RequestObserver] = [] if self._access_log is None else [self._access_log]
+        if spans.recorder is not None:
+            found.append(RequestSpans(self._clock))
+        return RequestObservers(self._clock, tuple(found)) if found else None
 
     async def prepare(self) -> None:
         """Raise `DecryptionError` if the main secret is not the one of this database."""
@@ -267,6 +275,8 @@ class Node:
             self._access_log.flush()
         if self.reporter is not None:
             await within(budget.left(), reporting=self.reporter.finish())
+        if spans.recorder is not None:
+            await spans.recorder.close(budget.left())
 
     def gauges(self) -> dict[str, float]:
         """Return the present numbers of the parts, by the names of their metrics."""

@@ -5,6 +5,7 @@ import socket
 
 from tidings import terms
 from tidings.api.connection import allow_open_files
+from tidings.clock import SystemClock
 from tidings.core.access import token_secrets
 from tidings.core.signer import Signer, WrongKey
 from tidings.logs import identity, log
@@ -16,6 +17,7 @@ from tidings.process.worker import Channel, Worker
 from tidings.server.database import open_database, require_connections
 from tidings.server.node import Node, Reporter, Roles, node_name
 from tidings.settings import ConfigError, Settings
+from tidings.spans import SpanRecorder, spans
 from tidings.storage.drivers.database import Unavailable
 
 
@@ -49,6 +51,7 @@ async def serve(
             log.warning("secret.weak", weak)
     terms.arm_failpoints(settings.failpoints)
     _check_key(settings)
+    spans.recorder = _span_recorder(settings)
     allow_open_files(settings.max_connections)
     stop = Stop(settings.shutdown_grace)
     stop.listen()
@@ -73,6 +76,7 @@ async def serve(
             channel.unavailable()
         raise
     finally:
+        spans.recorder = None
         _close(listener, metrics)
 
 
@@ -91,6 +95,17 @@ def _reporter(
     from tidings.server.metrics import MetricsReporter  # noqa: PLC0415 - only if metrics are on
 
     return MetricsReporter(node, listener=listener, channel=channel)
+
+
+def _span_recorder(settings: Settings) -> SpanRecorder | None:
+    """Return the recorder of spans if the settings ask for one; raise `ConfigError` if its packages are missing."""
+    if not settings.opentelemetry_address:
+        return None
+    try:
+        from tidings.server.tracing import recorder_of  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise ConfigError("opentelemetry_address needs the extra otel: pip install 'tidings[otel]'") from error
+    return recorder_of(settings, SystemClock())
 
 
 def _listener(settings: Settings, roles: Roles, worker: Worker | None) -> socket.socket | None:

@@ -38,6 +38,7 @@ from tidings.tasks.context import WorkerContext
 from tidings.tasks.handler import Handler
 from tidings.tasks.pace import pace_of
 from tidings.tasks.slice import Slice
+from tidings.tasks.slice_spans import run_recorded
 from tidings.tasks.tuning import TaskTuning
 
 
@@ -221,7 +222,8 @@ class Runner:
     # --- working
 
     def _spawn(self, task: Task) -> None:
-        work = asyncio.create_task(Slice(self._context, self._handlers[task.kind], task).run(), name=task.id)
+        working = Slice(self._context, self._handlers[task.kind], task)
+        work = asyncio.create_task(run_recorded(working, self._context.clock), name=task.id)
         self._slices.add(work)
         work.add_done_callback(self._on_end)
 

@@ -45,7 +45,6 @@ class Slice:
         "_chunks",
         "_context",
         "_ends_at",
-        "_failure",
         "_handler",
         "_has_worked",
         "_held",
@@ -54,21 +53,22 @@ class Slice:
         "_meter",
         "_must_wait",
         "_read_ahead",
-        "_task",
         "_unreadable",
+        "failure",
+        "task",
     )
 
     def __init__(self, context: WorkerContext, handler: Handler, task: Task) -> None:
         self._context = context
         self._handler = handler
-        self._task = task
+        self.task = task
         self._chunks = ChunkLimit(context, handler, task)
         self._ends_at = context.clock.monotonic() + context.slice_seconds
         self._held = HeldClaim(context)
         self._has_worked = False
         self._is_stale = False
         self._is_over = False
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
         self._must_wait = False
         self._unreadable: msgspec.DecodeError | None = None
         self._read_ahead: tuple[Batch, int] | None = None
@@ -97,14 +97,14 @@ class Slice:
         """Take the next step: reload, record a failure, wait, begin, yield, or commit one chunk."""
         if self._is_stale:
             await self._reload()
-        if self._failure is not None:
-            await self._release(release.record_failure(self._context, self._task, self._failure))
+        if self.failure is not None:
+            await self._release(release.record_failure(self._context, self.task, self.failure))
         elif self._must_wait:
             await self._wait()
-        elif self._task.cursor is None:
+        elif self.task.cursor is None:
             await self._begin()
         elif self._context.stopping.is_set() or (self._has_worked and await self._must_yield()):
-            await self._release(release.yield_task(self._context, self._task))
+            await self._release(release.yield_task(self._context, self.task))
         elif await self._has_capacity() and await self._wait_for_rate():
             began = self._context.clock.monotonic()
             await self._chunk()
@@ -120,9 +120,9 @@ class Slice:
 
     async def _wait(self) -> None:
         if self._unreadable is None:
-            await self._release(release.wait(self._context, self._task))
+            await self._release(release.wait(self._context, self.task))
         else:
-            await self._release(release.release_unreadable(self._context, self._task, self._unreadable))
+            await self._release(release.release_unreadable(self._context, self.task, self._unreadable))
 
     # --- progress
 
@@ -132,16 +132,16 @@ class Slice:
             await self._wait()
             return
         async with self._context.db.read() as read:
-            plan = await self._handler.plan(read, self._task)
+            plan = await self._handler.plan(read, self.task)
         timestamp = self._context.clock.monotonic()
         async with self._context.db.write(background=True) as tx:
-            self._task = await claims.store_plan(tx, self._task.claim, plan, self._context.policy, self._context.now)
+            self.task = await claims.store_plan(tx, self.task.claim, plan, self._context.policy, self._context.now)
         self._held.note_renewal(timestamp)
 
     async def _chunk(self) -> None:
         """Read a batch; then prove the claim, write the effects and store the checkpoint, in one transaction."""
         timestamp = self._context.clock.monotonic()
-        batch, limit = self._read_ahead or await self._load(self._task, self._chunks.rows())
+        batch, limit = self._read_ahead or await self._load(self.task, self._chunks.rows())
         self._read_ahead = None
         if isinstance(self._handler, ExternalWork):
             worked = await self._work(self._handler, batch)
@@ -149,7 +149,7 @@ class Slice:
                 return
             batch = worked
         point("task.after_load")
-        following, next_limit = replace(self._task, cursor=batch.cursor), self._chunks.rows(taken=len(batch.items))
+        following, next_limit = replace(self.task, cursor=batch.cursor), self._chunks.rows(taken=len(batch.items))
         if not isinstance(self._handler, ReadsAhead) or batch.last or self._meter is not None or next_limit < 1:
             await self._write(batch, limit, timestamp)
             return
@@ -159,13 +159,13 @@ class Slice:
         )
         if isinstance(written, BaseException):
             raise written
-        if self._task.cursor == following.cursor and not isinstance(ahead, BaseException):
+        if self.task.cursor == following.cursor and not isinstance(ahead, BaseException):
             self._read_ahead = ahead
 
     async def _work(self, handler: ExternalWork, batch: Batch) -> Batch | None:
         return await run_while_claimed(
-            handler.work(self._task, batch),
-            lambda: self._held.keep_while_working(self._task.claim),
+            handler.work(self.task, batch),
+            lambda: self._held.keep_while_working(self.task.claim),
             look_seconds=self._context.tuning.look_seconds,
         )
 
@@ -173,18 +173,18 @@ class Slice:
         async with self._context.db.write(background=True) as tx:
             point("task.after_begin")
             begun = self._context.clock.monotonic()
-            held = await claims.fence(tx, self._task.claim)
-            if held.cursor != self._task.cursor:  # a commit of unknown outcome had succeeded
-                self._task = held
+            held = await claims.fence(tx, self.task.claim)
+            if held.cursor != self.task.cursor:  # a commit of unknown outcome had succeeded
+                self.task = held
                 return
             point("task.after_fence")
             result = await self._handler.apply(tx, held, batch) if batch.scanned else ChunkResult(0)
             point("task.after_effects")
-            checkpoint = self._chunks.measured(self._task, batch, limit, timestamp, begun)
+            checkpoint = self._chunks.measured(self.task, batch, limit, timestamp, begun)
             after = await self._checkpoint(tx, held, result, checkpoint, last=batch.last)
             point("task.before_commit")
         point("task.after_commit")
-        self._task = after
+        self.task = after
         self._has_worked = True  # a slice commits at least one chunk, or no task would ever progress
         self._chunks.note_chunk(checkpoint.size, result.made)
         if self._meter is not None:
@@ -225,10 +225,10 @@ class Slice:
             if await self._must_yield():
                 return False
             await self._context.rest(self._context.tuning.look_seconds)
-            await self._held.keep(self._task.claim)
+            await self._held.keep(self.task.claim)
 
     async def _older_transactions_ended(self, read: Read) -> bool:
-        return await claims.older_transactions_ended(read, self._task.created_xid)
+        return await claims.older_transactions_ended(read, self.task.created_xid)
 
     async def _has_capacity(self) -> bool:
         """Return whether the backlog of this task has capacity; wait for it as long as the slice need not yield."""
@@ -236,9 +236,9 @@ class Slice:
             return True
         self._read_ahead = None  # the wait may be long, and the batch would be outdated
         async with self._context.db.read() as read:
-            if await self._chunks.count_backlog(read, self._task, is_first=not self._has_worked):
+            if await self._chunks.count_backlog(read, self.task, is_first=not self._has_worked):
                 return True
-        return await self._wait_holding_claim(lambda read: self._chunks.has_drained(read, self._task))
+        return await self._wait_holding_claim(lambda read: self._chunks.has_drained(read, self.task))
 
     async def _wait_for_rate(self) -> bool:
         """Wait until the rate limit of the task allows a send. Return False if the process stops."""
@@ -246,7 +246,7 @@ class Slice:
             await self._context.rest(min(wait, self._context.tuning.look_seconds))
             if self._context.stopping.is_set():
                 return False
-            await self._held.keep(self._task.claim)
+            await self._held.keep(self.task.claim)
         return True
 
     async def _must_yield(self) -> bool:
@@ -265,9 +265,9 @@ class Slice:
     def _record_failure(self, error: Exception) -> None:
         """Record a failure, which the next step stores. An error while it is stored ends the slice."""
         if not isinstance(error, PermanentFailure):
-            observe.failure("a chunk of a task", error, task=self._task.id, org=self._task.org_id, kind=self._task.kind)
-        self._is_over = self._failure is not None
-        self._failure = error
+            observe.failure("a chunk of a task", error, task=self.task.id, org=self.task.org_id, kind=self.task.kind)
+        self._is_over = self.failure is not None
+        self.failure = error
 
     async def _back_off(self, error: StorageError) -> None:
         """Back off after a database error, longer each time, and reload the task before the next step."""
@@ -285,7 +285,7 @@ class Slice:
     async def _reload(self) -> None:
         """Reload the task: after a commit of unknown outcome, the copy in memory may be stale."""
         async with self._context.db.read() as read:
-            self._task = await claims.owned(read, self._task.claim)
+            self.task = await claims.owned(read, self.task.claim)
         self._is_stale = False
 
 
