@@ -96,6 +96,10 @@ def _rate(metric: str, by: str = "", more: str = "") -> str:
     return f"sum{group}(rate(tidings_{metric}_total{{JOB{more}}}[$__rate_interval]))"
 
 
+def _hourly(metric: str) -> str:
+    return f"sum(increase(tidings_{metric}_total{{JOB}}[1h]))"
+
+
 def _max(metric: str, by: str = "", more: str = "") -> str:
     group = f" by ({by}) " if by else ""
     return f"max{group}(tidings_{metric}{{JOB{more}}})"
@@ -241,6 +245,27 @@ ROWS: Final[tuple[tuple[str, int, tuple[Panel, ...]], ...]] = (
                 },
                 unit="bytes",
             ),
+        ),
+    ),
+    (
+        "Retention",
+        8,
+        (
+            graph(
+                "Deleted per hour",
+                {
+                    "messages": _hourly("retention_messages_deleted"),
+                    "attempts": _hourly("retention_attempts_deleted"),
+                    "payloads": _hourly("payloads_expired"),
+                },
+                doc="Attempts without those of weeks that were dropped as a whole.",
+            ),
+            graph(
+                "Kept because of a delivery, per hour",
+                {"messages": _hourly("retention_messages_kept")},
+                doc="Old messages with an outstanding delivery; each run counts them again.",
+            ),
+            graph("Returned to the disk per hour", {"SQLite": _hourly("retention_bytes_returned")}, unit="bytes"),
         ),
     ),
 )

@@ -4,6 +4,7 @@
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tidings import measures
 from tidings.clock import ManualClock
+from tidings.core import message_retention
 from tidings.delivery.outcome import FAILED
 from tidings.measures import Durations
 from tidings.metrics import catalog, snapshot
@@ -82,6 +84,19 @@ def test_every_class_of_failure_is_a_metric() -> None:
     found = counted().samples["attempts"]
 
     assert set(FAILED) | {"delivered"} == set(found)
+
+
+def test_every_counter_of_the_retention_is_a_metric() -> None:
+    source = Path(message_retention.__file__).read_text()
+    names = set(re.findall(r'count\("retention\.(\w+)"', source))
+    for number, name in enumerate(sorted(names), 7):
+        counters[f"retention.{name}"] = number
+
+    found = values(counted())
+
+    assert len(names) == 5
+    for number, name in enumerate(sorted(names), 7):
+        assert number == found[f"tidings_retention_{name}_total"]
 
 
 def test_a_snapshot_survives_the_way_to_the_supervisor() -> None:

@@ -94,6 +94,24 @@ CATALOG: Final = (
     _counter("api_connections_refused", "Connections over `max_connections`, which got a 503."),
     _counter("tasks_ended", "Background tasks that ended, by kind and state.", "kind", "state"),
     _counter("task_items", "Items that background tasks have visited."),
+    _counter("payloads_expired", "Payloads that were deleted because their retention was over."),
+    _counter("retention_messages_deleted", "Messages that `message_retention` deleted."),
+    _counter(
+        "retention_attempts_deleted",
+        "Attempts that `message_retention` deleted, without those of a week that was dropped as a whole.",
+    ),
+    _counter(
+        "retention_messages_kept",
+        "Messages that `message_retention` left because of a delivery; each run counts them again.",
+    ),
+    _counter("retention_weeks_dropped", "Weeks whose partitions `message_retention` dropped. PostgreSQL only."),
+    _counter("retention_bytes_returned", "Bytes that were returned to the file system after deletions. SQLite only."),
+    _counter(
+        "spans_not_exported",
+        "Spans of traces that were selected and not exported: over 200 per second (`left_out`), or not taken by the"
+        " collector (`lost`).",
+        "reason",
+    ),
     _counter("failures", "Failures in the service's own work that were logged."),
     _histogram("database_wait_seconds", "The wait for a connection to PostgreSQL, or for the one writer of SQLite."),
     _histogram("event_loop_lag_seconds", "How late a timer of the event loop runs, measured once a second."),
