@@ -63,6 +63,17 @@ def origins(
     return {each.name: found.get(each.name, ("", "default"))[1] for each in dataclasses.fields(Settings)}
 
 
+def wants_json(environment: Mapping[str, str] | None = None, *, file: Path | None = None) -> bool:
+    """Return whether the log is to be JSON, before the settings are checked: an error in them has that form, too."""
+    environment = os.environ if environment is None else environment
+    try:
+        found = _found(environment, file, {})
+    except ConfigError:  # the file cannot be read
+        found = _found(environment, Path(os.devnull), {})
+    style, _ = found.get("log_format", (values.AUTO, ""))
+    return style == "json" or (style == values.AUTO and found.get("environment", ("", ""))[0] == "prod")
+
+
 def without_effect(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment variables that look like settings but have no effect, with the reason."""
     environment = os.environ if environment is None else environment

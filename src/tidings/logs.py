@@ -148,6 +148,11 @@ def start_logging(level: str, style: str, *, colored: bool = False, secrets: Ite
     sys.unraisablehook = lambda found: _on_uncaught(found.exc_type, found.exc_value, found.exc_traceback)
 
 
+def is_json() -> bool:
+    """Return whether the log of this process is JSON, so that a reader of it expects nothing else."""
+    return any(isinstance(each.formatter, JsonFormatter) for each in logging.getLogger().handlers)
+
+
 def _on_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if error is None or issubclass(kind, KeyboardInterrupt | SystemExit):
         sys.__excepthook__(kind, error or kind(), trace)

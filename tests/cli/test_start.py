@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A command that cannot start explains the reason in one sentence, exits with 2, and hides every password."""
 
+import json
 import os
 import socket
 import sqlite3
@@ -253,6 +254,35 @@ def test_an_unusable_config_file_is_named(tmp_path: Path) -> None:
     for command in (COMMANDS[0], ("config",)):
         for name in ("broken.toml", "binary.toml", "absent.toml", "."):
             refused(tidings(*command, "--config", name, folder=tmp_path), name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "file", "word"),
+    [
+        ({"log_format": "json", "task_lease": "long"}, "", "task_lease"),
+        ({"environment": "prod"}, "", "jwt_secret is missing"),
+        ({"log_format": "json"}, "broken =", "tidings.toml"),
+        ({}, 'log_format = "json"\ntask_lease = "long"', "task_lease"),
+        ({"log_format": "json", "db_dsn": f"postgresql://u:{PASSWORD}@127.0.0.1:1/d"}, "", "127.0.0.1:1"),
+        ({"log_format": "json", "db_dsn": f"postgresql://u:{PASSWORD}@127.0.0.1:1/d", "workers": "2"}, "", "127.0.0.1"),
+    ],
+)
+def test_the_reason_is_one_json_line_if_the_log_is_json(
+    tmp_path: Path, settings: dict[str, str], file: str, word: str
+) -> None:
+    (tmp_path / "tidings.toml").write_text(file)
+
+    result = tidings(*COMMANDS[0], folder=tmp_path, **settings)
+
+    lines = [json.loads(line) for line in result.err.splitlines()]
+    assert (2, "") == (result.code, result.out)
+    [reason] = [line["error"] for line in lines if line["event"] == "command.failed"]
+    assert word in reason
+    assert PASSWORD not in result.err
+
+
+def test_the_reason_is_text_if_the_log_is_text(tmp_path: Path) -> None:
+    refused(tidings(*COMMANDS[0], folder=tmp_path, environment="prod", log_format="text"), "jwt_secret is missing")
 
 
 def test_the_demo_names_its_requirements(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 """The subcommands of `tidings`, and the output of errors."""
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import msgspec
 import typer
@@ -26,6 +26,7 @@ from tidings.cli import (
 )
 from tidings.cli.flags import hide_types_of_flags
 from tidings.cli.remote import RemoteError
+from tidings.logs import is_json, log
 from tidings.settings import ConfigError
 from tidings.storage.drivers.database import StorageError
 
@@ -93,15 +94,20 @@ def run() -> None:
     try:
         command()
     except StorageError as error:  # the text of a driver may not mention the database
-        typer.echo(f"tidings: the database: {error}", err=True)
-        sys.exit(_CANNOT)
+        _fail(f"the database: {error}")
     except (ConfigError, RemoteError) as error:
-        typer.echo(f"tidings: {error}", err=True)
-        sys.exit(_CANNOT)
+        _fail(str(error))
     except msgspec.MsgspecError:
-        typer.echo("tidings: the response does not come from a tidings server; check --url", err=True)
-        sys.exit(_CANNOT)
+        _fail("the response does not come from a tidings server; check --url")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"tidings: {where}{error.strerror or error}", err=True)
-        sys.exit(_CANNOT)
+        _fail(f"{where}{error.strerror or error}")
+
+
+def _fail(text: str) -> NoReturn:
+    """Print why the command ends, or log it if the log of this process is JSON."""
+    if is_json():
+        log.error("command.failed", "the command cannot run", error=text)
+    else:
+        typer.echo(f"tidings: {text}", err=True)
+    sys.exit(_CANNOT)

@@ -13,8 +13,8 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 import typer
 
 from tidings.clock import SystemClock
-from tidings.config import has_colors, load, without_effect
-from tidings.logs import log
+from tidings.config import has_colors, load, wants_json, without_effect
+from tidings.logs import JSON, log, start_logging
 from tidings.process import loop
 from tidings.process.lines import LineTaker
 from tidings.process.listening import bind_metrics, bind_shared
@@ -67,6 +67,8 @@ def serve(  # noqa: PLR0913 - each is a flag
         settings = load(file=config, listen_address=listen, db_dsn=db, workers=workers)
         return _with_loopback(settings) if allow_loopback else settings
 
+    if wants_json(file=config):
+        start_logging("error", JSON)  # for errors in the settings; the settings start it again
     settings = configured()
     if worker is None and settings.worker_count > 1:
         _supervise(settings, configured, api=api and settings.api_enabled)
