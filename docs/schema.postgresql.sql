@@ -39,6 +39,9 @@
 --     setting             a few values of the installation, some 20 rows. Never deleted.
 --     node                PostgreSQL only: the running nodes. Deleted at the end of a node, or by the other ones.
 --     schema_migration    the migrations that ran (created by the program before this file).
+--     rollup              attempts counted by endpoint and hour, with totals. The task `system.rollup`. Deleted after 90
+--                         days.
+--     rollup_reopened     hours to count again. Settle, where an attempt is stored late. Deleted by `system.rollup`.
 --
 --   background tasks: their number is small, their items may be many
 --     task                a task with its progress. The API and the workers. Deleted 90 days after its end.
@@ -55,7 +58,8 @@
 -- `jwt_secret`, `link_secret`: what signs tokens and links to exports, if the service generated it. `operator_secret`:
 -- SQLite only, signs the tokens with which the command line manages keys of a running service. `main_secret_proof`:
 -- shows whether a node has the same `main_secret`. `heartbeat:0` to `heartbeat:15`: the last writes of nodes, as proof
--- that the database takes writes. `totals`, `totals_claimed_at`: what one node counted for the metrics of all.
+-- that the database takes writes. `rollup_closed_to`, `rollup_counted_at`: the end of the hours whose rollups are
+-- complete (the mark), and when attempts were last counted. `totals`, `totals_claimed_at`: what one node counted for the metrics of all.
 CREATE TABLE setting (
     name TEXT COLLATE "C" PRIMARY KEY,
     value TEXT COLLATE "C" NOT NULL
@@ -383,6 +387,33 @@ CREATE TABLE idempotency_record (
 -- Rows are written in the order in which they expire: a block range index finds expired ones at almost no cost, and on
 -- SQLite they have the lowest rowids.
 CREATE INDEX idempotency_record_expiry ON idempotency_record USING brin (expires_at) WITH (pages_per_range = 32);
+
+-- The attempts of each hour at each endpoint, counted for charts and success rates. An attempt belongs to the hour in
+-- its id, in which it began. The task `system.rollup` replaces rows; `setting` has its mark. The total of an application
+-- has an empty endpoint_id, that of an organization an empty app_id as well, and that of all an empty org_id as well.
+CREATE TABLE rollup (
+    org_id TEXT COLLATE "C" NOT NULL,
+    app_id TEXT COLLATE "C" NOT NULL,
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    -- When the hour begins.
+    hour BIGINT NOT NULL,
+    -- Successful and failed attempts.
+    delivered BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    -- The successful ones by duration: a JSON array of numbers, for the bounds in `model/rollup.py`.
+    latency TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (org_id, app_id, endpoint_id, hour)
+);
+CREATE INDEX rollup_hour ON rollup (hour);
+
+-- Hours to count again for an endpoint, because an attempt was stored late. A note has the id of that attempt, so that
+-- one that is added while an hour is counted is another row.
+CREATE TABLE rollup_reopened (
+    hour BIGINT NOT NULL,
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    attempt_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (hour, endpoint_id, attempt_id)
+);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Background tasks

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Retention of messages: deletes old messages with their attempts, event ids and bucket-index entries.
 
-A message with a delivery stays, scheduled or in flight. Each chunk is one background transaction, which checks that
-itself, so a process may die at any point and several nodes may run this at the same time. No position is stored: the
-next run begins with the oldest message.
+A message with a delivery stays, scheduled or in flight; so does one whose attempts may not be in rollups yet. Each
+chunk is one background transaction, which checks for deliveries itself, so a process may die at any point and several
+nodes may run this at the same time. No position is stored: the next run begins with the oldest message.
 
 On PostgreSQL messages are deleted by whole weeks, up to a week later. The partitions of a week without deliveries are
 dropped, which costs the same for any number of rows. Those of another week are emptied in chunks, and dropped once the
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from tidings.clock import DAY
-from tidings.core import wiping
+from tidings.core import rollups, wiping
 from tidings.core.tuning import CoreTuning
 from tidings.failpoint import point
 from tidings.ids import MESSAGE, first_at, timestamp_of
@@ -45,7 +45,8 @@ class _Chunk:
 
 async def delete_old(db: Database, now: int, retention_ms: int, tuning: CoreTuning = CoreTuning()) -> None:
     """Delete the messages that are older than their retention, and count them; see the counters `retention.…`."""
-    before = now - retention_ms
+    async with db.read() as read:
+        before = await rollups.limited_by_mark(read, now - retention_ms)
     if not db.has_one_writer:
         before -= before % WEEK
         for start in await partitions.weeks_before(db, before):

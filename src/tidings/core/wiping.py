@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tidings.clock import HOUR
-from tidings.core import retention
+from tidings.core import retention, rollups
 from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write, retried
 from tidings.storage.tables import bucket_index, deletion
+from tidings.storage.tables import rollups as rollup_rows
 
 Result = TypeVar("Result")
 
@@ -23,6 +24,8 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
         apps = await deletion.applications(read, org_id)
     for app_id in apps:
         await _wipe_application(db, app_id, chunk, deleted)
+    while await _in_transaction(db, lambda tx: rollup_rows.delete_of_org(tx, org_id, limit=chunk)):
+        pass
     while tasks := await _in_transaction(db, lambda tx: deletion.delete_tasks(tx, org_id, chunk)):
         deleted["tasks"] += tasks
     await _in_transaction(db, lambda tx: deletion.delete_rest(tx, org_id))
@@ -42,6 +45,7 @@ class PruneCount:
 
 async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount:
     """Count the rows that `prune` would delete or keep, without writing."""
+    before = await _limited_by_mark(db, before)
     old = PruneCount()
     async for found in _messages_before(db, before, chunk):
         async with db.read() as read:
@@ -55,8 +59,10 @@ async def count_prunable(db: Database, before: int, *, chunk: int) -> PruneCount
 async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: bool = False) -> Counter[str]:
     """Delete messages created before a timestamp with their attempts, and expired payloads of all other messages.
 
-    Messages with pending deliveries stay unless `deliveries` is set; the count `kept` has their number.
+    Messages with pending deliveries stay unless `deliveries` is set; the count `kept` has their number. Messages of
+    the last hours stay until rollups have their attempts.
     """
+    before = await _limited_by_mark(db, before)
     deleted: Counter[str] = Counter()
     oldest_kept = None
     async for found in _messages_before(db, before, chunk):
@@ -68,6 +74,11 @@ async def prune(db: Database, before: int, now: int, *, chunk: int, deliveries: 
     await store.drop_empty_partitions(db, ended)
     deleted["payloads"] = await retention.expire(db, now)
     return deleted
+
+
+async def _limited_by_mark(db: Database, before: int) -> int:
+    async with db.read() as read:
+        return await rollups.limited_by_mark(read, before)
 
 
 async def _messages_before(db: Database, before: int, chunk: int) -> AsyncIterator[list[str]]:

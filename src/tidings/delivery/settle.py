@@ -186,6 +186,8 @@ class SettleBatcher:
             return False
         async with statements(background=True) as statement:
             now = self._clock.now()
+            if self._writer.has_late(batch, now):
+                return False
             point("settle.before_commit")
             try:
                 await self._writer.write_small(statement, batch, leases)

@@ -4,10 +4,14 @@
 from collections.abc import Sequence
 
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
+from tidings.core.rollups import REOPENED_AFTER_MS
 from tidings.delivery.outcome import SendResult
+from tidings.ids import ATTEMPT, first_at, timestamp_of
+from tidings.model.rollup import hour_of
 from tidings.storage.drivers.database import OneStatement, Write
-from tidings.storage.tables import deliveries, settlement
+from tidings.storage.tables import deliveries, rollups, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
+from tidings.storage.tables.settlement import AttemptRow
 
 
 class SettleWriter:
@@ -16,6 +20,7 @@ class SettleWriter:
     def __init__(self, health: HealthRecorder) -> None:
         self._health = health
         self._bucket_cache = BucketIndexCache()
+        self._late = LateAttempts()
 
     async def write(self, tx: Write, batch: Sequence[SendResult], now: int) -> set[str]:
         """Write a batch; return the ids of endpoints with a delivery that is due now.
@@ -26,6 +31,9 @@ class SettleWriter:
         attempts = [result.attempt for result in batch if result.attempt is not None]
         if attempts:
             await settlement.add_attempts(tx, attempts, self._bucket_cache)
+            late = self._late.among(attempts, now)
+            if late:
+                await rollups.reopen(tx, late)
         due = await _end_delivered(tx, [result for result in batch if result.delivered], now)
         events = self._health_events(batch)
         if events:
@@ -34,6 +42,10 @@ class SettleWriter:
         if undelivered:
             due |= await _end_undelivered(tx, undelivered, now)
         return due
+
+    def has_late(self, batch: Sequence[SendResult], now: int) -> bool:
+        """Return whether an attempt of a batch belongs to an hour that may be closed, so the batch is not plain."""
+        return bool(self._late.among([result.attempt for result in batch if result.attempt is not None], now))
 
     def leases_of_plain(self, batch: Sequence[SendResult]) -> list[int] | None:
         """Return the leases of a plain batch: automatic sends that succeeded, without a health event. Else None."""
@@ -55,6 +67,26 @@ class SettleWriter:
             works = {each.delivery.receiver for each in batch if each.delivered}
             events += [HealthEvent(HealthEventKind.SUCCEEDED, each) for each in works if each.id in failing]
         return events
+
+
+class LateAttempts:
+    """Finds attempts of hours that may be closed; see `tasks/kinds/rollup.py`. It compares one id per attempt."""
+
+    __slots__ = ("_first", "_hour")
+
+    def __init__(self) -> None:
+        self._hour = 0
+        self._first = ""
+
+    def among(self, attempts: Sequence[AttemptRow], now: int) -> list[rollups.Reopened]:
+        """Return the hours and endpoints of late attempts, each with one of its attempts."""
+        hour = hour_of(now - REOPENED_AFTER_MS)
+        if hour != self._hour:
+            self._hour, self._first = hour, first_at(ATTEMPT, hour)
+        first = self._first
+        late = [row for row in attempts if row.id < first]
+        found = {(hour_of(timestamp_of(row.id)), row.endpoint_id): row.id for row in late}
+        return [(*key, attempt_id) for key, attempt_id in found.items()]
 
 
 async def is_written(tx: Write, batch: Sequence[SendResult]) -> bool:

@@ -4,7 +4,7 @@
 import asyncio
 from typing import Final
 
-from tidings.clock import HOUR, SECOND, Clock
+from tidings.clock import HOUR, MINUTE, SECOND, Clock
 from tidings.core import api_keys, health, message_retention, operational, retention, sessions
 from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
@@ -16,10 +16,15 @@ from tidings.observe import RepeatedWork, count, counters, failure
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import idempotency
-from tidings.tasks.kinds import janitor
+from tidings.tasks.kinds import janitor, rollup
 from tidings.tasks.registry import KINDS
 
 _EXPIRE_CHUNK: Final = 1_000
+
+
+def _settled() -> int:
+    """Return the number of attempts that this process has settled."""
+    return sum(number for name, number in counters.items() if name.startswith(("attempts.", "deliveries.delivered")))
 
 
 class Housekeeping:
@@ -70,6 +75,20 @@ class Housekeeping:
                 await asyncio.sleep(CoreTuning().key_use_seconds)
                 await keyring.record_uses()
             except Exception as error:  # noqa: BLE001 - the next run is in a minute
+                work.failed(error)
+            else:
+                work.passed()
+
+    async def roll_up(self) -> None:
+        """Look once a minute whether attempts have to be counted, and start the task that does."""
+        work = RepeatedWork("starting the rollup")
+        while True:
+            before = _settled()
+            await asyncio.sleep(MINUTE / SECOND)
+            try:
+                is_active = _settled() != before
+                await rollup.start_if_due(self._db, self._clock, self._notifier, KINDS, is_active=is_active)
+            except Exception as error:  # noqa: BLE001 - the next look is in a minute
                 work.failed(error)
             else:
                 work.passed()

@@ -56,3 +56,9 @@ class TaskTuning:
     """The most rows that one chunk of the janitor deletes."""
     janitor_exports: int = 5
     """The most exports that one chunk of the janitor deletes. They are large."""
+    rollup_hours: int = 24
+    """The most hours that one walk of the rollup over all endpoints counts; it catches up in several walks."""
+    rollup_attempts_per_row: int = 20
+    """Attempts that can be counted in the time that other kinds need for one row."""
+    rollup_reopened: int = 200
+    """The most hours of endpoints that the rollup counts again before it reads further notes."""

@@ -225,12 +225,18 @@ _ADVANCE: Final = (
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE setting.value < excluded.value"
 )
 _GET: Final = "SELECT value FROM setting WHERE name = :name"
+_GET_SOME: Final = "SELECT name, value FROM setting WHERE name IN :names"
 
 
 async def setting(tx: Read, name: str) -> str | None:
     """Return the value of a setting, or None."""
     row = await tx.row(_GET, name=name)
     return None if row is None else str(row["value"])
+
+
+async def settings_of(read: Read, names: Sequence[str]) -> dict[str, str]:
+    """Return the values of several settings; those without a value are left out."""
+    return {row["name"]: row["value"] for row in await read.rows(_GET_SOME, names=names)}
 
 
 async def get_or_set_setting(tx: Write, name: str, value: str) -> str:
