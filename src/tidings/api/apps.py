@@ -19,10 +19,7 @@ from tidings.api.fields import (
     Metadata,
     Rate,
     given,
-    metadata_faults,
     patched_rate,
-    rate_faults,
-    text_faults,
 )
 from tidings.api.query import AppIterator, Direction, Flag, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -33,6 +30,7 @@ from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.app import App, AppDraft, AppExclusion
 from tidings.model.endpoint import rate_of
+from tidings.model.faults import metadata_faults, rate_faults, text_faults
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Application"

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tidings.api import samples
 from tidings.api.apps import ApplicationIn
-from tidings.api.fields import URL, Name, set_faults
+from tidings.api.fields import URL, Name
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import In, Out, json_response
@@ -20,6 +20,7 @@ from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.app import App
+from tidings.model.faults import set_faults
 from tidings.model.token import AppPortalCapability, Capability
 
 TAG: Final = "Authentication"

@@ -12,7 +12,6 @@ from tidings.api import samples
 from tidings.api.fields import (
     HEADERS,
     METADATA,
-    NAMES_MAX,
     NEW_RATE,
     OLD_RATE,
     RATE,
@@ -23,36 +22,37 @@ from tidings.api.fields import (
     HeaderValue,
     Metadata,
     Name,
-    count_faults,
     given,
-    metadata_faults,
     patched_rate,
-    rate_faults,
-    set_faults,
-    text_faults,
-    unique,
 )
 from tidings.api.wire import In
 from tidings.errors import Fault
-from tidings.model import signature, text
+from tidings.model import text
 from tidings.model.endpoint import CHANNELS_MAX, Endpoint, EndpointDraft, deduplicated, header_faults, rate_of
-from tidings.model.signature import AnyKey
-from tidings.model.url import InvalidUrl, normalize_url
+from tidings.model.endpoint_rules import (
+    NAMES_MAX,
+    VERSION_MAX,
+    channel_faults,
+    key_of,
+    secret_faults,
+    type_faults,
+    url_faults,
+    version_faults,
+)
+from tidings.model.faults import metadata_faults, rate_faults, text_faults, unique
+from tidings.model.url import normalize_url
 
 _RATE: Final = "Endpoint rate limits must be at least one if set"
 _THROTTLE: Final = "Endpoint throttle rate must be at least one if set"
 _EITHER_RATE: Final = "Endpoint rate limits must be at least 1 if set"
-_NO_TYPES: Final = "eventTypes can't be empty, it must have at least one item."
-_CHANNELS: Final = "Channels must have at least 1 and at most 10 items, or be set to null."
 _VERSION: Final = "Endpoint versions must be at least one if set"
 _PATCH_VERSION: Final = "Endpoint versions must be at least one"
-_VERSION_MAX: Final = 65_535
 _SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX})
 _OLD_SET: Final = Meta(
     extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX, "deprecated": True}
 )
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
-_OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "maximum": _VERSION_MAX, "deprecated": True})
+_OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "maximum": VERSION_MAX, "deprecated": True})
 _QUAD: Final = "[A-Za-z0-9+/]{4}"
 _ONE_BYTE: Final = "[A-Za-z0-9+/][AQgw]=="
 _TWO_BYTES: Final = "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]="
@@ -100,9 +100,9 @@ class EndpointUpsertIn(In, kw_only=True):
         yield from text.uid_faults("uid", self.uid, ids.ENDPOINT)
         rates = {"rateLimit": self.rate_limit, "throttleRate": self.throttle_rate}
         yield from rate_faults(rates, {"rateLimit": _RATE, "throttleRate": _THROTTLE})
-        yield from _version_faults(self.version, _VERSION)
-        yield from _type_faults(self.subscribed)
-        yield from _channel_faults(self.channels)
+        yield from version_faults(self.version, _VERSION)
+        yield from type_faults(self.subscribed)
+        yield from channel_faults(self.channels)
         yield from metadata_faults(self.metadata)
 
     def drafted(self) -> EndpointDraft:
@@ -178,9 +178,9 @@ class EndpointPatch(In, kw_only=True):
         yield from text.uid_faults("uid", given(self.uid), ids.ENDPOINT)
         rates = {"rateLimit": given(self.rate_limit), "throttleRate": given(self.throttle_rate)}
         yield from rate_faults(rates, dict.fromkeys(rates, _EITHER_RATE))
-        yield from _version_faults(given(self.version), _PATCH_VERSION)
-        yield from _type_faults(given(self.subscribed))
-        yield from _channel_faults(given(self.channels))
+        yield from version_faults(given(self.version), _PATCH_VERSION)
+        yield from type_faults(given(self.subscribed))
+        yield from channel_faults(given(self.channels))
         yield from metadata_faults(given(self.metadata))
 
     def applied(self, endpoint: Endpoint) -> Endpoint:
@@ -197,49 +197,3 @@ class EndpointPatch(In, kw_only=True):
             throttle_rate=patched_rate(endpoint.throttle_rate, self.throttle_rate, self.rate_limit),
             metadata=endpoint.metadata if self.metadata is UNSET else self.metadata or {},
         )
-
-
-def url_faults(url: str) -> Iterator[Fault]:
-    """Yield the fault of a URL, if it has one."""
-    try:
-        normalize_url(url)
-    except InvalidUrl as error:
-        yield Fault(("body", "url"), str(error), "value_error" if error.is_scheme else "value_error.jsondecode")
-
-
-def secret_faults(field: str, secret: str | None) -> Iterator[Fault]:
-    """Yield the fault of a secret, if it has one."""
-    try:
-        key_of(secret)
-    except ValueError as error:
-        is_rule = str(error) in signature.RULES
-        yield Fault(("body", field), str(error), "value_error" if is_rule else "value_error.jsondecode")
-
-
-def key_of(secret: str | None) -> AnyKey | None:
-    """Return the key that a secret encodes."""
-    return None if secret is None else signature.parse_secret(secret)
-
-
-def _version_faults(version: int | None, wrong: str) -> Iterator[Fault]:
-    if version == 0:
-        yield Fault(("body", "version"), wrong)
-    elif version is not None and not 0 < version <= _VERSION_MAX:
-        yield Fault(("body", "version"), f"invalid value: integer `{version}`, expected u16", "value_error.jsondecode")
-
-
-def _type_faults(names: list[str] | None) -> Iterator[Fault]:
-    if names is None:
-        return
-    if not names:
-        yield Fault(("body", "eventTypes"), _NO_TYPES)
-    yield from count_faults("eventTypes", names, NAMES_MAX)
-    yield from set_faults("eventTypes", map(text.name_error, names))
-
-
-def _channel_faults(channels: list[str] | None) -> Iterator[Fault]:
-    if channels is None:
-        return
-    if not 1 <= len(set(channels)) <= CHANNELS_MAX:
-        yield Fault(("body", "channels"), _CHANNELS)
-    yield from set_faults("channels", map(text.channel_error, channels))

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from tidings.api import samples, sdk
-from tidings.api.endpoint_bodies import SECRET, key_of, secret_faults
+from tidings.api.endpoint_bodies import SECRET
 from tidings.api.endpoints import TAG
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -15,6 +15,7 @@ from tidings.api.wire import In, Out, json_response
 from tidings.core import signing
 from tidings.core.idempotency import Response
 from tidings.errors import Fault
+from tidings.model.endpoint_rules import key_of, secret_faults
 from tidings.model.rotation import GRACE_DEFAULT, GRACE_MAX
 from tidings.model.token import Capability
 

@@ -13,14 +13,14 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import CreatedAt, ListResponse, Out, UpdatedAt, format_timestamp, json_response, listing
 from tidings.core import endpoints
 from tidings.core.idempotency import Response
-from tidings.errors import Fault, invalid
+from tidings.errors import invalid
 from tidings.model.endpoint import Endpoint, EndpointDraft
+from tidings.model.endpoint_rules import https_faults
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.token import Capability
 from tidings.model.url import normalize_url
 
 TAG: Final = "Endpoint"
-_HTTPS: Final = "Endpoint URL schemes must be https when endpoint_https_only is set."
 
 
 class EndpointOut(Out, kw_only=True):
@@ -126,8 +126,9 @@ def _checked(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
 
 def _require_https(call: Call[Query, Any], url: str) -> None:
     """Raise `invalid` if the settings require https and the URL has another scheme."""
-    if call.context.https_only and not url.startswith("https:"):
-        raise invalid(Fault(("body", "url"), _HTTPS))
+    faults = tuple(https_faults(url)) if call.context.https_only else ()
+    if faults:
+        raise invalid(*faults)
 
 
 async def get(call: Call[Query, Nothing]) -> Response:

@@ -9,18 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api import samples
-from tidings.api.fields import (
-    FLAGS_MAX,
-    NAME,
-    WORDS,
-    Name,
-    Object,
-    count_faults,
-    given,
-    set_faults,
-    text_faults,
-    unique,
-)
+from tidings.api.fields import FLAGS_MAX, NAME, WORDS, Name, Object, given
 from tidings.api.query import Direction, Flag, NameIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
@@ -39,6 +28,7 @@ from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
+from tidings.model.faults import count_faults, set_faults, text_faults, unique
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Event Type"

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import Name, Payload, set_faults
+from tidings.api.fields import Name, Payload
 from tidings.api.messages import MessageOut, render_accepted
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Route
@@ -15,6 +15,7 @@ from tidings.core import examples
 from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
+from tidings.model.faults import set_faults
 
 
 class EventExampleIn(In, kw_only=True):

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Members that several bodies share: their schemas, and the rules for their values."""
 
-from collections.abc import Iterator, Mapping, Sized
 from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api import samples
-from tidings.errors import Fault
 from tidings.model import text
-from tidings.model.endpoint import HEADER_BYTES, HEADERS_MAX, RATE_MAX, metadata_bytes
+from tidings.model.endpoint import HEADER_BYTES, HEADERS_MAX, RATE_MAX
 
 Given = TypeVar("Given")
 
-NAMES_MAX: Final = 500
-"""Maximum event types of one endpoint or one filter."""
 FLAGS_MAX: Final = 25
 """Maximum feature flags of one event type or one token."""
 REFERENCES_MAX: Final = 1_000
@@ -98,29 +94,6 @@ MessageId = Annotated[str, Meta(description="The id of the message.", extra_json
 AttemptId = Annotated[str, Meta(description="The id of the attempt.", extra_json_schema={"example": samples.ATTEMPT})]
 
 
-def rate_faults(rates: Mapping[str, int | None], wrong: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield a fault for each rate that is out of range, by the names of the rates."""
-    for name, rate in rates.items():
-        if rate == 0:
-            yield Fault(("body", name), wrong[name])
-        elif rate is not None and not 0 < rate <= RATE_MAX:
-            expected = f"invalid value: integer `{rate}`, expected u16"
-            yield Fault(("body", name), expected, "value_error.jsondecode")
-
-
-def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
-    """Yield a fault if metadata is too large."""
-    if metadata and metadata_bytes(metadata) > text.METADATA_BYTES:
-        yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
-
-
-def text_faults(field: str, words: str | None) -> Iterator[Fault]:
-    """Yield a fault if text for people breaks a rule."""
-    wrong = None if words is None else text.text_error(words)
-    if wrong is not None:
-        yield Fault(("body", field), wrong)
-
-
 def given(value: Given | UnsetType | None) -> Given | None:
     """Return the value that a patch gives, or None if it gives none."""
     return None if value is UNSET else value
@@ -132,23 +105,3 @@ def patched_rate(
     """Return a rate after a patch, which may give it under either of its two names."""
     requested = rate_limit if throttle_rate is UNSET else throttle_rate
     return rate if requested is UNSET else requested
-
-
-def set_faults(field: str, wrong: Iterator[str | None]) -> Iterator[Fault]:
-    """Yield the first fault among the members of a set. Its location does not name the member."""
-    first = next(filter(None, wrong), None)
-    if first is not None:
-        yield Fault(("body", field, "__all__"), first)
-
-
-def count_faults(field: str, items: Sized | None, items_max: int) -> Iterator[Fault]:
-    """Yield a fault if a list has too many items."""
-    if items is not None and len(items) > items_max:
-        yield Fault(("body", field), f"{field} must have at most {items_max} items.")
-
-
-def unique(names: list[str] | None) -> tuple[str, ...] | None:
-    """Return the distinct items of a list in their order."""
-    if names is None:
-        return None
-    return tuple(names) if len(names) == 1 else tuple(dict.fromkeys(names))

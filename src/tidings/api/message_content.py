@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, field
 
-from tidings.api.fields import Channel, Name, Uid, set_faults, unique
+from tidings.api.fields import Channel, Name, Uid
 from tidings.api.messages import CHANNEL_SET, TAG, channel_faults
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
@@ -16,6 +16,7 @@ from tidings.core import messages
 from tidings.core.idempotency import Response
 from tidings.errors import Fault
 from tidings.model import text
+from tidings.model.faults import set_faults, unique
 
 IDS_MAX: Final = 1_000
 """Maximum messages whose payloads one request deletes."""

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api.apps import ApplicationIn
-from tidings.api.fields import UID, Channel, MessageId, Name, Payload, Tag, set_faults, unique
+from tidings.api.fields import UID, Channel, MessageId, Name, Payload, Tag
 from tidings.api.query import ChannelParameter, Flag, Instant, MessageIterator, Names, PageLimit, Query, TagParameter
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
@@ -29,6 +29,7 @@ from tidings.core import messages
 from tidings.core.idempotency import Response
 from tidings.errors import Fault, invalid
 from tidings.model import surrogates, text
+from tidings.model.faults import set_faults, unique
 from tidings.model.message import (
     CHANNELS_MAX,
     DELAY_MS,

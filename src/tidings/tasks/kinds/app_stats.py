@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from tidings import ids
-from tidings.api.fields import REFERENCES_MAX, UID, count_faults, set_faults, unique
+from tidings.api.fields import REFERENCES_MAX, UID
 from tidings.api.query import DryRunQuery
 from tidings.api.routes import Access, Call, Route
 from tidings.api.started import StartedOut, started
@@ -26,6 +26,7 @@ from tidings.core.services import Services
 from tidings.errors import Fault, invalid
 from tidings.ids import OrgId
 from tidings.model import text
+from tidings.model.faults import count_faults, set_faults, unique
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import TaskResult

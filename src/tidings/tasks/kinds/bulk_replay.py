@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from tidings import ids
-from tidings.api.fields import CHANNEL, NAMES_MAX, TAG, Name, count_faults, set_faults, unique
+from tidings.api.fields import CHANNEL, TAG, Name
 from tidings.api.routes import Access, Call, Route
 from tidings.api.started import start_task
 from tidings.core.idempotency import Response
@@ -24,6 +24,8 @@ from tidings.errors import Fault
 from tidings.model import text
 from tidings.model.app import App
 from tidings.model.attempt import MessageStatus, StatusCodeClass
+from tidings.model.endpoint_rules import NAMES_MAX
+from tidings.model.faults import count_faults, set_faults, unique
 from tidings.model.message import MessageFilter
 from tidings.model.resending import ReplayFilters
 from tidings.model.task import NewTask, Task
