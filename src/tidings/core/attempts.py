@@ -14,7 +14,7 @@ from tidings.model.attempt import Attempt, AttemptedMessage, AttemptFilter, Dest
 from tidings.model.delivery import Lane, Mode
 from tidings.model.endpoint import Endpoint
 from tidings.model.message import EVERY_MESSAGE
-from tidings.model.page import Cursor, Page
+from tidings.model.page import Cursor, Order, Page, PageWindow
 from tidings.storage import lists
 from tidings.storage.drivers.database import Write, retried
 from tidings.storage.tables import attempts, deliveries, endpoints, messages
@@ -41,6 +41,27 @@ async def page_of_endpoint(
         rows = await lists.page_of_attempts(read, app.id, endpoint.id, window, filters)
         if with_message:
             rows = await attempts.with_messages(read, rows)
+    return cursor.page(rows, lambda attempt: attempt.id)
+
+
+async def page_of_application(
+    services: Services, app: App, cursor: Cursor, filters: AttemptFilter, *, endpoints_max: int
+) -> Page[Attempt] | None:
+    """Return a page of the attempts at all endpoints of an application, with their messages.
+
+    It costs a query for each endpoint, so it returns None if there are more than `endpoints_max` endpoints.
+    """
+    window = cursor.window_in_time(ATTEMPT, services.now())
+    async with services.db.read() as read:
+        window = await committed_window(services, read, cursor, window, ATTEMPT)
+        found = await endpoints.page(read, app.id, PageWindow(Order.ASCENDING, endpoints_max + 1))
+        if len(found) > endpoints_max:
+            return None
+        rows: list[Attempt] = []
+        for endpoint in found:
+            rows += await lists.page_of_attempts(read, app.id, endpoint.id, window, filters)
+        rows.sort(key=lambda attempt: attempt.id, reverse=window.order is Order.DESCENDING)
+        rows = await attempts.with_messages(read, rows[: window.rows])
     return cursor.page(rows, lambda attempt: attempt.id)
 
 

@@ -126,12 +126,14 @@ async def get(services: Services, principal: Principal, name: str) -> EventType:
 
 
 async def page(
-    services: Services, principal: Principal, cursor: Cursor, *, archived: bool, with_schemas: bool
+    services: Services, principal: Principal, cursor: Cursor, *, archived: bool, with_schemas: bool, search: str = ""
 ) -> Page[EventType]:
-    """Return a page of the event types that the caller may see."""
+    """Return a page of the event types that the caller may see; `search` is a part of the name or the description."""
     flags = None if principal.app_id is None else sorted(principal.feature_flags)
     async with services.db.read() as read:
-        rows = await event_types.page(read, principal.org_id, cursor.window(), flags=flags, archived=archived)
+        rows = await event_types.page(
+            read, principal.org_id, cursor.window(), flags=flags, archived=archived, search=search
+        )
         found = cursor.page(rows, lambda event_type: event_type.name)
         if not with_schemas:
             return found

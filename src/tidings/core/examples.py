@@ -66,7 +66,7 @@ async def _example(tx: Write, app: App, request: ExampleRequest) -> bytes:
     found = await event_types.find(tx, app.org_id, request.event_type)
     if found is None:
         raise not_found()
-    examples = _examples(found)
+    examples = examples_of(found)
     if request.index >= len(examples) or not isinstance(examples[request.index], dict):
         raise bad_request(
             "invalid_scheme", "The schema has no such example. Add it to `examples` of version 1, or pass a payload."
@@ -74,7 +74,8 @@ async def _example(tx: Write, app: App, request: ExampleRequest) -> bytes:
     return json.dumps(examples[request.index], ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _examples(event_type: EventType) -> list[object]:
+def examples_of(event_type: EventType) -> list[object]:
+    """Return the examples in the first version of an event type's schema."""
     schemas = json.loads(event_type.schemas or "{}")
     first = schemas.get(_VERSION) if isinstance(schemas, dict) else None
     found = first.get("examples") if isinstance(first, dict) else None

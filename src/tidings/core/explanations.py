@@ -20,6 +20,8 @@ class EndpointExplanation:
     endpoint: Endpoint
     attempts: AttemptSummary | None
     explanation: Explanation
+    deleted_at: int | None = None
+    """When the endpoint was deleted, in milliseconds; None if it exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +76,4 @@ def _last_at(subject: MessageFacts, stored: EndpointDeliveries, endpoint_id: End
 
 
 def _explained(facts: DeliveryFacts) -> EndpointExplanation:
-    return EndpointExplanation(facts.endpoint, facts.attempts, explain(facts))
+    return EndpointExplanation(facts.endpoint, facts.attempts, explain(facts), facts.deleted_at)

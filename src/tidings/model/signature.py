@@ -22,12 +22,13 @@ from enum import Enum
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 SYMMETRIC_PREFIX: Final = "whsec_"
 SECRET_PREFIX: Final = "whsk_"  # noqa: S105 - only the prefix of a secret
 PUBLIC_PREFIX: Final = "whpk_"
+_ASYMMETRIC: Final = b"v1a,"
 SHORTEST: Final = 24
 LONGEST: Final = 75
 SEED: Final = 32
@@ -119,14 +120,10 @@ class AsymmetricKey:
         return PUBLIC_PREFIX + base64.b64encode(self.raw[SEED:]).decode("ascii")
 
     def sign(self, content: bytes) -> bytes:
-        return b"v1a," + binascii.b2a_base64(self._private.sign(content), newline=False)
+        return _ASYMMETRIC + binascii.b2a_base64(self._private.sign(content), newline=False)
 
     def matches(self, content: bytes, entry: bytes) -> bool:
-        try:
-            self._private.public_key().verify(base64.b64decode(entry.removeprefix(b"v1a,")), content)
-        except (InvalidSignature, binascii.Error, ValueError):
-            return False
-        return entry.startswith(b"v1a,")
+        return _is_signed(self._private.public_key(), content, entry)
 
 
 AnyKey = SymmetricKey | AsymmetricKey
@@ -225,6 +222,31 @@ def verify(keys: Iterable[Key], msg_id: str, timestamp: int, body: bytes, signat
     content = signed_content(msg_id, timestamp, body)
     entries = signature.split(b" ")
     return any(key.matches(content, entry) for key in keys for entry in entries)
+
+
+def is_valid_for(secret: str, msg_id: str, timestamp: int, body: bytes, signature: bytes) -> bool:
+    """Return whether a signature is valid for a secret or public key, as its receiver has it.
+
+    Raises ValueError with a message for the user if the text is neither.
+    """
+    if not secret.startswith(PUBLIC_PREFIX):
+        return verify([parse_secret(secret)], msg_id, timestamp, body, signature)
+    raw = _unpacked(secret[len(PUBLIC_PREFIX) :])
+    if len(raw) != SEED:
+        raise ValueError(_LENGTH)
+    public, content = Ed25519PublicKey.from_public_bytes(raw), signed_content(msg_id, timestamp, body)
+    return any(_is_signed(public, content, entry) for entry in signature.split(b" "))
+
+
+def _is_signed(public: Ed25519PublicKey, content: bytes, entry: bytes) -> bool:
+    """Return whether an entry is the signature of the content by a public key's owner."""
+    if not entry.startswith(_ASYMMETRIC):
+        return False
+    try:
+        public.verify(base64.b64decode(entry.removeprefix(_ASYMMETRIC)), content)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
 
 
 def is_fresh(timestamp: int, now: int, tolerance_seconds: int = TOLERANCE_SECONDS) -> bool:

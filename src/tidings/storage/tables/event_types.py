@@ -42,6 +42,8 @@ _FLAGGED: Final = (
     " AND (feature_flags IS NULL OR EXISTS (SELECT 1 FROM items_of(event_type.feature_flags) AS flag"
     " WHERE flag.value IN :flags))"
 )
+_CONTAINS: Final = " AND (lower(name) LIKE :search ESCAPE '!' OR lower(description) LIKE :search ESCAPE '!')"
+_WILDCARDS: Final = str.maketrans({each: f"!{each}" for each in "!%_"})
 _KNOWN: Final = "SELECT name FROM event_type WHERE org_id = :org AND archived = 0 AND name IN :names"
 # A new event type replaces an archived one of the same name.
 _ADD: Final = f"""
@@ -72,14 +74,17 @@ async def page(
     *,
     flags: Sequence[str] | None,
     archived: bool,
+    search: str = "",
 ) -> list[EventType]:
     """Return a page of an organization's event types, ordered by name, without schemas (see `schemas`).
 
-    `flags` are the feature flags of the caller; None disables that filter.
+    `flags` are the feature flags of the caller; None disables that filter. `search` is a part of the name or of the
+    description, in any case.
     """
-    conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED)
+    conditions = ("" if archived else _ACTIVE) + ("" if flags is None else _FLAGGED) + (_CONTAINS if search else "")
     statement = f"SELECT {_SIZED} {_FROM}{conditions}{end_of(window, 'name')}"
-    rows = await read.rows(statement, org=org_id, flags=list(flags or ()), **bounds_of(window))
+    pattern = f"%{search.lower().translate(_WILDCARDS)}%"
+    rows = await read.rows(statement, org=org_id, flags=list(flags or ()), search=pattern, **bounds_of(window))
     return [replace(_event_type(row), schemas_bytes=row["schemas_bytes"] or 0) for row in rows]
 
 
