@@ -117,6 +117,8 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.forms: list[FormOnPage] = []
         self.tags: list[tuple[str, dict[str, str]]] = []
+        self.named: dict[str, str] = {}
+        self._within: str | None = None
         self._area: str | None = None
         self._select: str | None = None
         self.feed(text)
@@ -125,6 +127,10 @@ class Page(HTMLParser):
     def said(self) -> str:
         """The texts of the page with single spaces."""
         return " ".join(" ".join(self.words).split())
+
+    def text_of(self, name: str) -> str:
+        """Return the text in the `pre` with this id."""
+        return self.named[name]
 
     def form(self, action: str) -> FormOnPage:
         """Return the form whose action ends so."""
@@ -137,6 +143,9 @@ class Page(HTMLParser):
         self.tags.append((tag, given))
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
+        if tag == "pre" and "id" in given:
+            self._within = given["id"]
+            self.named[self._within] = ""
         if tag == "form":
             self.forms.append(FormOnPage(given.get("action", "")))
         if self.forms and "name" in given and "disabled" not in given:
@@ -159,8 +168,12 @@ class Page(HTMLParser):
             self._area = None
         if tag == "select":
             self._select = None
+        if tag == "pre":
+            self._within = None
 
     def handle_data(self, data: str) -> None:
         if self._area is not None:
             self.forms[-1].values[self._area] += data
+        if self._within is not None:
+            self.named[self._within] += data
         self.words.append(data)

@@ -52,6 +52,23 @@ def bars(data: Sequence[ChartBar], summary: str, *, good: str = "delivered", bad
     ).format(max(len(data), 1) * width, _HEIGHT, summary, Markup("").join(parts))
 
 
+def spark(data: Sequence[ChartBar], summary: str) -> Markup:
+    """Return a small chart of stacked bars, without labels; `summary` is its text for screen readers."""
+    top = max((bar.good + bar.bad for bar in data), default=0) or 1
+    good, bad = [], []
+    for place, bar in enumerate(data):
+        left, tall = place * 4 + 2, round((bar.good + bar.bad) / top * _HEIGHT)
+        fail = max(round(bar.bad / top * _HEIGHT), 6) if bar.bad else 0
+        if bar.good:
+            good.append(f"M{left} {_HEIGHT - fail}V{min(_HEIGHT - tall, _HEIGHT - fail - 6)}")
+        if bar.bad:
+            bad.append(f"M{left} {_HEIGHT}V{_HEIGHT - fail}")
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<path class="base" d="M0 {}H{}"/><path class="good" d="{}"/><path class="bad" d="{}"/></svg>'
+    ).format(len(data) * 4, _HEIGHT, summary, _HEIGHT, len(data) * 4, "".join(good), "".join(bad))
+
+
 def line(values: Sequence[float | None], summary: str, *, least: float = 0.0) -> Markup:
     """Return a line chart; None leaves a gap."""
     known = [value for value in values if value is not None]

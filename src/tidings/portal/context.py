@@ -43,6 +43,8 @@ class PortalContext:
     """Start the tasks that resend what an endpoint missed, once it is enabled."""
     attempts_max: int = 8
     https_only: bool = False
+    header_prefix: str = "svix"
+    """The prefix of the signature headers: `svix` or `webhook`."""
     portal_url: str | None = None
     """The public URL of this server; None where it is the one that the browser used."""
     branding: Branding = field(default_factory=Branding)

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,6 +15,7 @@ from tidings.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 _UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 NOTHING: Final = "\N{EN DASH}"
 """The text for a value that does not exist."""
+_RFC3339: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _KIB: Final = 1_024
 _SHOWN_BYTES: Final = 64 * 1_024
 
@@ -44,6 +46,11 @@ def time(ms: int | None, now: int | None = None) -> Markup:
 
 def _readable(exact: str) -> str:
     return f"{exact[:10]} {exact[11:19]} UTC"
+
+
+def readable_times(text: str) -> str:
+    """Return a sentence of the service with its times as pages show them."""
+    return _RFC3339.sub(lambda found: _readable(found[0]), text)
 
 
 def relative(ms: int, now: int) -> str:
@@ -93,6 +100,11 @@ def pretty(text: str | bytes | None) -> str:
     return given if len(given) <= 2 * _SHOWN_BYTES else f"{given[:_SHOWN_BYTES]}\n… cut here; download it to see all"
 
 
+def decapitalized(text: str) -> str:
+    """Return a sentence as it continues another one."""
+    return text[:1].lower() + text[1:]
+
+
 def new_once() -> str:
     """Return the value that makes a form effective once."""
     return secrets.token_urlsafe(12)
@@ -100,9 +112,11 @@ def new_once() -> str:
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "bytes": size,
+    "decapitalized": decapitalized,
     "duration": duration,
     "number": number,
     "percent": percent,
     "pretty": pretty,
+    "readable_times": readable_times,
     "time": time,
 }

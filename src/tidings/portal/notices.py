@@ -8,6 +8,14 @@ _SENTENCES: Final = {
     "saved": "The changes are saved.",
     "created": "Created.",
     "deleted": "Deleted.",
+    "endpoint_added": "The endpoint is added. Copy its secret into your receiver, then send a test event.",
+    "endpoint_deleted": "The endpoint is deleted.",
+    "enabled": "The endpoint is enabled.",
+    "enabled_catching_up": "The endpoint is enabled. What it missed is being resent; the tasks show the progress.",
+    "disabled": "The endpoint is disabled. It receives nothing until you enable it.",
+    "test_sent": "The test event is sent. Reload this page to see the result.",
+    "resent": "The message is being resent. Reload this page to see the result.",
+    "secret_rotated": "The endpoint has a new secret. Reveal it, and copy it into your receiver.",
 }
 
 

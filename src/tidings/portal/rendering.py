@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tidings.portal import assets, charts, formats, notices
+from tidings.ids import timestamp_of
+from tidings.portal import assets, charts, formats, notices, words
 
 _PACKAGE: Final = "tidings.portal"
 
@@ -25,6 +26,7 @@ def environment() -> Environment:
     )
     found.filters.update(formats.FILTERS)
     found.globals.update(asset=assets.url, charts=charts, notice=notices.sentence, new_once=formats.new_once)
+    found.globals.update(words=words, time_of=timestamp_of)
     return found
 
 

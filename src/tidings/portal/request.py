@@ -29,6 +29,14 @@ ONCE: Final = "once"
 """The form field that makes a form effective once, however often it is sent."""
 
 
+class FaultsByField(dict[str, str]):
+    """The faults in a form by the names of its fields; empty for a field without one."""
+
+    def __missing__(self, field: str) -> str:
+        """Return the empty text, so that templates may ask for any field."""
+        return ""
+
+
 class Form:
     """The fields of a form; each may have several values."""
 
@@ -179,12 +187,15 @@ class PageRequest:
         return True
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Html:  # noqa: ANN401
-        """Render a template, which gets the request as `page` beside the given values."""
-        return Html(rendering.render(template, page=self, **values), status)
+        """Render a template, which gets the request as `page` beside the given values, and no faults by default."""
+        return Html(rendering.render(template, **{"page": self, "faults": FaultsByField(), **values}), status)
 
     def invalid(self, template: str, faults: Sequence[Fault], **values: Any) -> Html:  # noqa: ANN401
         """Render a form again with its faults by field name; the status is 422."""
-        by_field = {fault.loc[-1] if len(fault.loc) < 3 else fault.loc[1]: fault.msg for fault in reversed(faults)}  # noqa: PLR2004 - body, field, item
+        by_field = FaultsByField()
+        for fault in reversed(faults):
+            # The location is (body, field) or (body, field, item).
+            by_field[fault.loc[1] if len(fault.loc) > 1 else fault.loc[0]] = fault.msg
         return Html(rendering.render(template, page=self, faults=by_field, **values), 422)
 
     def redirect(self, *segments: str, done: str | None = None, **query: Any) -> Redirect:  # noqa: ANN401

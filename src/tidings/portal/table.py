@@ -3,10 +3,27 @@
 
 from typing import Final
 
-from tidings.portal import console_home, overview
+from tidings.portal import (
+    attempt_pages,
+    console_home,
+    endpoint_forms,
+    endpoint_pages,
+    event_type_pages,
+    example_pages,
+    header_forms,
+    message_pages,
+    overview,
+)
 from tidings.portal.view import View
 
 VIEWS: Final[tuple[View, ...]] = (
     *overview.VIEWS,
+    *endpoint_pages.VIEWS,
+    *endpoint_forms.VIEWS,
+    *header_forms.VIEWS,
+    *event_type_pages.VIEWS,
+    *example_pages.VIEWS,
+    *message_pages.VIEWS,
+    *attempt_pages.VIEWS,
     *console_home.VIEWS,
 )

@@ -45,6 +45,7 @@ def pages(settings: Settings, context: Context, secrets: TokenSecrets, live: Liv
         catching_up=context.catching_up,
         attempts_max=context.attempts_max,
         https_only=context.https_only,
+        header_prefix="webhook" if settings.whitelabel_headers else "svix",
         portal_url=context.portal_url,
         settings={name: (text, "") for name, text in settings.masked().items()},
     )

@@ -53,6 +53,14 @@
   };
   document.addEventListener("DOMContentLoaded", () => setTimeout(connect));
   document.addEventListener("visibilitychange", connect);
+  // Enter in a field with data-enter presses the button that it names, instead of the first one of the form.
+  document.addEventListener("keydown", (event) => {
+    const button = event.key === "Enter" && event.target.dataset?.enter;
+    if (button) {
+      event.preventDefault();
+      document.getElementById(button)?.click();
+    }
+  });
 
   // data-narrow filters the elements of a list by their text, as the user types.
   document.addEventListener("input", (event) => {
