@@ -15,6 +15,7 @@ from portal.test_endpoint_pages import READ_ONLY, assert_inert
 from portal.test_site import HOSTILE, OTHER
 from tidings.clock import HOUR
 from tidings.model import signature
+from tidings.model.attempt_headers import AttemptHeaders, to_text
 
 FAILS: Final = {"status": 2, "code": 500}
 
@@ -69,6 +70,28 @@ async def test_an_attempt_shows_a_hostile_response_as_text(lite_site: Site) -> N
     assert HOSTILE in page.said
     assert_inert(browser)
     assert "HTTP 500" in page.said
+
+
+async def test_an_attempt_shows_the_headers_that_were_recorded(lite_site: Site) -> None:
+    api, app = lite_site.api, await lite_site.api.app()
+    endpoint = await api.endpoint(app)
+    msg = await api.message(app)
+    attempt = await api.attempt(app, endpoint, msg, **FAILS)
+    headers = AttemptHeaders(
+        "svix", 1_700_000_000, "v1,abc", ("x-tenant", HOSTILE), (("server", HOSTILE),), is_truncated=True
+    )
+    async with api.db.write() as tx:
+        await tx.run("UPDATE attempt SET headers = :text WHERE id = :id", text=to_text(headers), id=attempt)
+    browser = await lite_site.portal(app)
+
+    page = await browser.open(f"/portal/{app}/message/{msg}/attempt/{attempt}")
+
+    assert f"svix-id {msg} svix-timestamp 1700000000 svix-signature v1,abc" in page.said
+    assert "x-tenant" in page.said
+    assert f"server {HOSTILE}" in page.said
+    assert "Some headers were too large" in page.said
+    assert ("v1,abc", "1700000000") == tuple(page.form("/verify").values[each] for each in ("signature", "timestamp"))
+    assert_inert(browser)
 
 
 async def test_a_signature_is_checked_with_the_endpoints_secret_or_another(site: Site) -> None:
