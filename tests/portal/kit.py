@@ -8,8 +8,10 @@ from typing import Any, Final
 import httpx
 
 from api.kit import SECRET, Api
+from portal.streams import OpenStream
 from tidings.api.app import build
 from tidings.core.access import TokenSecrets
+from tidings.portal.live import Live
 from tidings.server.portal import live_parts, pages
 from tidings.settings import Settings
 from tidings.table import TABLE
@@ -25,6 +27,7 @@ class Site:
     api: Api
     app: Any
     """The ASGI application with both."""
+    live: Live
 
     def browser(self) -> "Browser":
         """Return a browser that has not signed in."""
@@ -38,6 +41,13 @@ class Site:
         assert browser.status == 200, browser.text
         return browser
 
+    async def stream(self, browser: "Browser", path: str) -> OpenStream:
+        """Open the stream of a live part, and take its first part."""
+        stream = OpenStream(self.app, browser.client.build_request("GET", path))
+        assert await stream.status() == 200
+        assert await stream.part()
+        return stream
+
     async def console(self, token: str | None = None) -> "Browser":
         """Return a browser signed in to the console, with the organization's token or another."""
         browser = self.browser()
@@ -48,7 +58,8 @@ class Site:
 
 def site_of(api: Api, **settings: Any) -> Site:
     """Return the pages beside an API."""
-    return Site(api, build(api.context, TABLE, pages(Settings(**settings), api.context, _SECRETS, live_parts(api.db))))
+    live = live_parts(api.db)
+    return Site(api, build(api.context, TABLE, pages(Settings(**settings), api.context, _SECRETS, live)), live)
 
 
 @dataclass(slots=True)

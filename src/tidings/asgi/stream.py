@@ -18,7 +18,7 @@ from tidings.core.idempotency import Response
 
 ABORT: Final = response_buffer.ABORT
 
-_HEADERS: Final = (
+EVENTS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
@@ -37,11 +37,13 @@ class Stream(Response):
     parts: Callable[[], AsyncGenerator[bytes, None]] = _nothing
     hang_up: Callable[[], None] = lambda: None
     stall_seconds: float = response_buffer.STALL_SECONDS
+    headers: tuple[tuple[bytes, bytes], ...] = EVENTS
+    """The headers of the response: those of server-sent events by default."""
 
     async def run(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Send the parts, each one after the previous one is taken."""
         try:
-            await send({"type": "http.response.start", "status": self.status, "headers": _HEADERS})
+            await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
             if scope["method"] == "HEAD" or await self._send_until_end(scope, receive, send):
                 await send({"type": "http.response.body", "body": b""})
         finally:

@@ -6,7 +6,7 @@ and its new version makes every node recompile the routing. Operational events a
 write.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -236,6 +236,13 @@ async def get(services: Services, app: App, ref: str) -> Endpoint:
     async with services.db.read() as read:
         [endpoint] = await health.with_recent(read, [await endpoints.get(read, app.id, ref)], services.now())
     return endpoint
+
+
+async def urls(services: Services, org_id: OrgId, endpoint_ids: Sequence[str]) -> dict[str, str]:
+    """Return the URLs of an organization's endpoints by their ids."""
+    async with services.db.read() as read:
+        found = await endpoints.by_ids(read, endpoint_ids) if endpoint_ids else {}
+    return {endpoint.id: endpoint.url for endpoint in found.values() if endpoint.org_id == org_id}
 
 
 async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Use case: list the items of a task with their outcomes."""
+"""Use cases: list the items of a task with their outcomes, and count them."""
 
 from tidings.core import tasks
 from tidings.core.services import Services
 from tidings.model.page import Cursor, Page
+from tidings.model.status import Count
 from tidings.model.task_item import ItemOutcome
 from tidings.model.token import Principal
 from tidings.storage.tables import task_items
 from tidings.storage.tables.task_items import StoredItem
 
-__all__ = ["StoredItem", "page"]
+__all__ = ["StoredItem", "counts", "page"]
 
 
 async def page(
@@ -21,3 +22,9 @@ async def page(
     async with services.db.read() as read:
         found = await task_items.page(read, task_id, cursor.window(), outcomes)
     return cursor.page(found, lambda item: item.key)
+
+
+async def counts(services: Services, task_id: str) -> dict[ItemOutcome, Count]:
+    """Return the number of a task's items by outcome, each exact up to 10,000; the caller has checked access."""
+    async with services.db.read() as read:
+        return await task_items.counts(read, task_id)

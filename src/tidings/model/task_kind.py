@@ -90,6 +90,11 @@ class TaskKinds:
         kind = self._kinds.get(name)
         return None if kind is None else kind.result
 
+    def summary_of(self, name: str) -> str:
+        """Return the summary of a kind; its name for a kind of another release."""
+        kind = self._kinds.get(name)
+        return name if kind is None else kind.summary
+
     def has_effect(self, name: str, effect: Effect) -> bool:
         """Return whether a kind is known and has an effect."""
         return name in self._kinds and effect in self._kinds[name].effects

@@ -40,8 +40,10 @@ def time(ms: int | None, now: int | None = None) -> Markup:
     if ms is None:
         return escape(NOTHING)
     exact = rfc3339(ms)
-    text = _readable(exact) if now is None else relative(ms, now)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, _readable(exact), text)
+    if now is None:
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, _readable(exact), _readable(exact))
+    relation = Markup('<time datetime="{}" title="{}" data-relative>{}</time>')
+    return relation.format(exact, _readable(exact), relative(ms, now))
 
 
 def _readable(exact: str) -> str:
@@ -51,6 +53,11 @@ def _readable(exact: str) -> str:
 def readable_times(text: str) -> str:
     """Return a sentence of the service with its times as pages show them."""
     return _RFC3339.sub(lambda found: _readable(found[0]), text)
+
+
+def local_time(ms: object) -> str:
+    """Return a time in UTC as the value of a `datetime-local` field; empty for none."""
+    return rfc3339(ms).removesuffix("Z") if isinstance(ms, int) else ""
 
 
 def relative(ms: int, now: int) -> str:

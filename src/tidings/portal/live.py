@@ -149,6 +149,11 @@ class Live:
         """The number of open streams."""
         return self._sessions.total()
 
+    @property
+    def topics(self) -> frozenset[Hashable]:
+        """The keys of the parts that have readers."""
+        return frozenset(self._topics)
+
     def follow(
         self,
         key: Hashable,

@@ -16,6 +16,10 @@ _SENTENCES: Final = {
     "test_sent": "The test event is sent. Reload this page to see the result.",
     "resent": "The message is being resent. Reload this page to see the result.",
     "secret_rotated": "The endpoint has a new secret. Reveal it, and copy it into your receiver.",
+    "task_pause": "The task is paused. It stays paused until you resume it.",
+    "task_resume": "The task continues from where it was paused.",
+    "task_cancel": "The task is canceled, with the deliveries that it had not sent yet.",
+    "task_retry": "The task continues from where it failed.",
 }
 
 

@@ -13,6 +13,7 @@ from tidings.portal import (
     header_forms,
     message_pages,
     overview,
+    task_pages,
 )
 from tidings.portal.view import View
 
@@ -26,4 +27,5 @@ VIEWS: Final[tuple[View, ...]] = (
     *message_pages.VIEWS,
     *attempt_pages.VIEWS,
     *console_home.VIEWS,
+    *task_pages.VIEWS,
 )

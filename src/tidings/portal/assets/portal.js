@@ -62,6 +62,24 @@
     }
   });
 
+  // data-chooses names the radio button that fields inside the element belong to.
+  document.addEventListener("input", (event) => {
+    const choice = document.getElementById(event.target.closest("[data-chooses]")?.dataset.chooses ?? "");
+    if (choice) choice.checked = true;
+  });
+
+  // Relative times follow the clock, in the words of the server.
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const time of document.querySelectorAll("time[data-relative]")) {
+      const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / 1000);
+      if (seconds < 5) continue;
+      const [size, unit] = units.find(([each]) => seconds >= each);
+      time.textContent = `${Math.floor(seconds / size)} ${unit} ago`;
+    }
+  }, 5000);
+
   // data-narrow filters the elements of a list by their text, as the user types.
   document.addEventListener("input", (event) => {
     const list = event.target.dataset?.narrow && document.getElementById(event.target.dataset.narrow);

@@ -15,7 +15,11 @@ _RUNNING: Final = 1_000
 """The tasks of an organization or application that count as changes, if so many have not ended."""
 
 _TASKS: Final = (
-    "SELECT id, state || ':' || epoch || ':' || updated_at || ':' || done || ':' || skipped || counters AS version"
+    "SELECT id, state || ':' || epoch || ':' || updated_at || ':' || done || ':' || skipped || counters"
+    # Its deliveries, which continue after its end, are sent in the order of their messages.
+    " || coalesce((SELECT min(msg_id) FROM delivery WHERE task_id = task.id), '')"
+    " || coalesce((SELECT max(msg_id) FROM attempt WHERE task_id = task.id AND status = 0), '')"
+    " || coalesce((SELECT max(msg_id) FROM attempt WHERE task_id = task.id AND status = 2), '') AS version"
     " FROM task WHERE id IN :ids"
 )
 _OF_ENDPOINTS: Final = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.model.page import Order, PageWindow
+from tidings.model.status import Count
 from tidings.model.task_item import ItemOutcome
 from tidings.storage.drivers.database import Read, Row, Sql, Value, Write
 from tidings.storage.tables.key_ranges import spread
@@ -121,6 +122,23 @@ async def _part(read: Read, task_id: str, window: PageWindow, outcome: ItemOutco
 def _sent(row: Row, outcome: ItemOutcome) -> StoredItem:
     msg_id, endpoint_id, attempt_id, code = row
     return StoredItem(key_of(msg_id, endpoint_id), outcome, msg_id, endpoint_id, attempt_id, code)
+
+
+COUNTED_AT_MOST: Final = 10_000
+_ENOUGH: Final = f" LIMIT {COUNTED_AT_MOST + 1}"
+_COUNTS: Final = "SELECT " + ", ".join(
+    "(SELECT count(*) FROM ("
+    + _SENDS.get(each, _NOTED).replace("{bounds}", _ENOUGH).replace(":outcome", f"'{each.value}'")
+    + f") AS counted) AS {each.value}"
+    for each in ItemOutcome
+)
+
+
+async def counts(read: Read, task_id: str) -> dict[ItemOutcome, Count]:
+    """Return the number of a task's items by outcome, each exact up to 10,000."""
+    row = await read.one(_COUNTS, task=task_id)
+    found = {each: row[each.value] for each in ItemOutcome}
+    return {each: Count(min(n, COUNTED_AT_MOST), n <= COUNTED_AT_MOST) for each, n in found.items()}
 
 
 def text_of(window: PageWindow, outcome: ItemOutcome) -> str:

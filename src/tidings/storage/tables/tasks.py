@@ -228,14 +228,14 @@ class TaskFilters:
     kind: str | None = None
 
 
-def page_text(window: PageWindow, filters: TaskFilters, *, by_app: bool) -> str:
+def page_text(window: PageWindow, filters: TaskFilters, *, by_app: bool, of_all: bool = False) -> str:
     """Return the statement of a list. Each combination of status and kind has an index that ends with the id.
 
     Without a status, the statement merges the pages of all statuses. Status and kinds are constants, not parameters:
     for a parameter PostgreSQL assumes the average frequency, and for a rare kind it would then scan all tasks. Double
-    negation keeps SQLite on the list's index.
+    negation keeps SQLite on the list's index. `of_all` lists the tasks of every organization, by their primary key.
     """
-    where = "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
+    where = "TRUE" if of_all else "app_id = :app AND org_id = :org" if by_app else "org_id = :org"
     if filters.kind is not None:
         where += f" AND kind = '{filters.kind}'" if filters.kind in filters.kinds else " AND kind = :kind"
     where += f" AND NOT (kind NOT IN ({_quoted(filters.kinds)})) AND {_HAS_KNOWN_STATE}"
@@ -253,6 +253,12 @@ async def page(read: Read, org_id: OrgId, app_id: AppId | None, window: PageWind
     text = page_text(window, filters, by_app=app_id is not None)
     given = {"org": org_id, "app": app_id, "kind": filters.kind}
     return [task_of(row) for row in await read.rows(text, **given, **bounds_of(window))]
+
+
+async def page_of_all(read: Read, window: PageWindow, filters: TaskFilters) -> list[Task]:
+    """Return a page of the tasks of every organization."""
+    text = page_text(window, filters, by_app=False, of_all=True)
+    return [task_of(row) for row in await read.rows(text, kind=filters.kind, **bounds_of(window))]
 
 
 _RATE: Final = (

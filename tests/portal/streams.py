@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""An open stream of a live part: the client of the tests would wait for the end of the response."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+
+class OpenStream:
+    """A request whose response is read while it is sent."""
+
+    def __init__(self, app: Any, request: httpx.Request) -> None:
+        url = urlsplit(str(request.url))
+        self._scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": url.scheme,
+            "server": ("tidings", 80),
+            "root_path": "",
+            "path": url.path,
+            "raw_path": url.path.encode(),
+            "query_string": url.query.encode(),
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        }
+        self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._gone = asyncio.Event()
+        self._running = asyncio.ensure_future(app(self._scope, self._receive, self._sent.put))
+
+    async def _receive(self) -> dict[str, Any]:
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def status(self) -> int:
+        """Return the status, which is sent first."""
+        return int((await self._sent.get())["status"])
+
+    async def part(self) -> str:
+        """Return the next part; empty at the end."""
+        return str((await self._sent.get()).get("body", b"").decode())
+
+    async def rest(self) -> str:
+        """Return everything until the end."""
+        await self._running
+        return "".join([await self.part() for _ in range(self._sent.qsize())])
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self._gone.set()
+        await self._running
