@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from tidings.core import tasks
 from tidings.core.idempotency import Idempotency, Response
 from tidings.core.services import Services
+from tidings.core.tasks import BuildTask
 from tidings.model.task import Task
 from tidings.storage.drivers.database import Write, retried
 
@@ -76,3 +78,16 @@ def dry_run_services(
 ) -> Services:
     """Return services with which a use case that starts a task becomes a dry run."""
     return replace(services, idempotency=DryRunIdempotency(services, estimate, render_estimate))
+
+
+async def estimate_of(services: Services, estimate: EstimateTask, build: BuildTask) -> Estimate:
+    """Return the estimate of the task that `build` would start; raise what starting it would raise."""
+    found: list[Estimate] = []
+
+    def keep(result: Estimate) -> Response:
+        found.append(result)
+        return Response(200)
+
+    without_effect = dry_run_services(services, estimate, keep)
+    await tasks.begin(without_effect, build, idempotency_key=None, render=lambda _: Response(202))
+    return found[0]

@@ -5,12 +5,13 @@ The kinds are declared above `core`, in `tasks/kinds`, so the server passes thes
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tidings.core.services import Services
 from tidings.core.tasks import BuildTask
 from tidings.model.app import App
+from tidings.model.resending import ReplayFilters
 from tidings.model.token import Principal
 
 
@@ -23,6 +24,8 @@ class ResendForm:
     until: int | None = None
     rate_limit: int | None = None
     """The most messages per second."""
+    filters: ReplayFilters = field(default_factory=ReplayFilters)
+    """Only for the kind that has filters."""
 
 
 StartOnEndpoint = Callable[[Services, Principal, App, ResendForm], BuildTask]

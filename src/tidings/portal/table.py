@@ -13,6 +13,7 @@ from tidings.portal import (
     header_forms,
     message_pages,
     overview,
+    recover_pages,
     task_pages,
 )
 from tidings.portal.view import View
@@ -27,5 +28,6 @@ VIEWS: Final[tuple[View, ...]] = (
     *message_pages.VIEWS,
     *attempt_pages.VIEWS,
     *console_home.VIEWS,
+    *recover_pages.VIEWS,
     *task_pages.VIEWS,
 )

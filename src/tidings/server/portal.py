@@ -22,7 +22,7 @@ from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database, Read
-from tidings.tasks.kinds import recover, replay
+from tidings.tasks.kinds import bulk_replay, recover, replay
 from tidings.tasks.resending import ResendWindow
 
 BuildResend = Callable[[Services, Read, App, ResendWindow], Awaitable[NewTask]]
@@ -61,18 +61,30 @@ def _admit_all(_caller: Principal) -> None:
     """Admit every caller: there is no limit."""
 
 
+def _window(caller: Principal, request: ResendForm) -> ResendWindow:
+    return ResendWindow(
+        endpoint_ref=request.endpoint_ref,
+        since=request.since,
+        until=request.until,
+        created_by=caller.subject,
+        rate_limit=request.rate_limit,
+    )
+
+
 def _on_endpoint(build: BuildResend) -> StartOnEndpoint:
     def start(services: Services, caller: Principal, app: App, request: ResendForm) -> BuildTask:
-        window = ResendWindow(
-            endpoint_ref=request.endpoint_ref,
-            since=request.since,
-            until=request.until,
-            created_by=caller.subject,
-            rate_limit=request.rate_limit,
-        )
+        window = _window(caller, request)
         return lambda tx: build(services, tx, app, window)
 
     return start
 
 
-_STARTERS: Final = TaskStarters({kind.KIND.name: _on_endpoint(kind.build_task) for kind in (recover, replay)})
+def _bulk_replay(services: Services, caller: Principal, app: App, request: ResendForm) -> BuildTask:
+    window = _window(caller, request)
+    return lambda tx: bulk_replay.build_task(services, tx, app, window, request.filters)
+
+
+_STARTERS: Final = TaskStarters(
+    {kind.KIND.name: _on_endpoint(kind.build_task) for kind in (recover, replay)}
+    | {bulk_replay.KIND.name: _bulk_replay}
+)
