@@ -51,7 +51,7 @@ _ENDED: Final = (
 )
 _KEEPALIVE: Final = b": \n\n"
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-"""What ends a line of an event."""
+"""The ends of lines in an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LiveTuning:
     seconds: float = 2.0
     """The time between two looks for changes."""
     look_share: float = 20.0
-    """A look is followed by a pause of at least so many times its duration: 5 % of a connection."""
+    """A look is followed by a pause of at least twenty times its duration: it takes 5 % of a connection."""
     check_seconds: float = 15.0
     """How often a reader's access is checked, and how often a silent stream gets a sign of life."""
     readers: int = 2_000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fields of the wizard that resends messages: what they mean, and what is wrong with them."""
+"""The fields of the wizard that resends messages: their meaning and their faults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -46,10 +46,10 @@ class Session:
 
 
 class SharedPart(Session):
-    """Stands for the session in parts of pages that several sessions share."""
+    """Replaces the session in parts of pages that several sessions share."""
 
     def form_token(self, target: str) -> str:
-        """Raise: whoever reads the part would get the token of another session."""
+        """Raise: another session would read the token."""
         message = f"a part that sessions share has no form: {target}"
         raise RuntimeError(message)
 

@@ -134,7 +134,7 @@ def duration_of(task: Task, now: int) -> str:
 
 
 def timeline(task: Task, events: Sequence[TaskEvent]) -> list[tuple[int, str]]:
-    """Return what happened to a task: times and texts, the oldest first."""
+    """Return the history of a task: times and texts, the oldest first."""
     found = [(event.at, event_text(event)) for event in events]
     if task.started_at is not None:
         found.append((task.started_at, "Started"))

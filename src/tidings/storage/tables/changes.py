@@ -12,7 +12,7 @@ from tidings.storage.drivers.database import Read
 ENDPOINTS: Final = 100
 """The endpoints of an application whose attempts count as changes: its newest ones."""
 _RUNNING: Final = 1_000
-"""The tasks of an organization or application that count as changes, if so many have not ended."""
+"""The most tasks without an end, of an organization or application, that count as changes: its newest ones."""
 
 _TASKS: Final = (
     "SELECT id, state || ':' || epoch || ':' || updated_at || ':' || done || ':' || skipped || counters"
