@@ -632,9 +632,9 @@ CREATE FUNCTION settle_batch(
 DECLARE
     written bigint;
 BEGIN
-    -- With `coalesce`, the rows are found by their key: see `storage/tables/deliveries.py`.
+    -- ANY and coalesce leave only the look-up by key: see `storage/tables/deliveries.py`.
     DELETE FROM delivery USING unnest(messages, endpoints, leases) AS given(message, endpoint, held)
-    WHERE msg_id = message AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
+    WHERE msg_id = ANY(ARRAY[message]) AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written <> cardinality(leases) THEN
         RAISE EXCEPTION 'a delivery has changed' USING ERRCODE = 'TD001';

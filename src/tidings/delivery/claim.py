@@ -26,6 +26,7 @@ from tidings.observe import RepeatedWork, count, failure
 from tidings.storage.drivers.database import Database, Row, StorageError, Write
 from tidings.storage.tables import deliveries
 from tidings.storage.tables.deliveries import SettledDelivery
+from tidings.storage.tables.index_order import use_index_order
 
 _EXPIRED_BATCH: Final = 500
 _DISCARD_BATCH: Final = 1_000
@@ -135,6 +136,7 @@ class Claimer:
 
     async def _look(self, tx: Write, batch: ClaimBatch) -> None:
         """Return rows whose lease has expired, and find the endpoints with due rows."""
+        await use_index_order(tx)
         batch.returned = await deliveries.return_expired(tx, before=batch.now, now=batch.now, limit=_EXPIRED_BATCH)
         limit = self._tuning.claim_endpoints
         found = await deliveries.due_endpoints(tx, batch.now, after=self._after, limit=limit)

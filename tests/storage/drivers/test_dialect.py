@@ -20,6 +20,14 @@ TEXTS = {
         "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t WHERE c = :c LIMIT 1)",
         "DELETE FROM t WHERE (a, b) IN (SELECT a, b FROM t WHERE c = $1 LIMIT 1)",
     ),
+    "DELETE FROM t WHERE row_address IN (SELECT row_address FROM t WHERE c = :c LIMIT 1)": (
+        "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t WHERE c = :c LIMIT 1)",
+        "DELETE FROM t WHERE ctid IN (SELECT ctid FROM t WHERE c = $1 LIMIT 1)",
+    ),
+    "DELETE FROM t USING given(k text) WHERE found_by(t.k, given.k)": (
+        "DELETE FROM t WHERE t.k = ?1",
+        "DELETE FROM t USING unnest($1::text[]) AS given(k) WHERE t.k = ANY(ARRAY[given.k])",
+    ),
     "SELECT a FROM t\nFOR SHARE OF t": ("SELECT a FROM t", "SELECT a FROM t\nFOR SHARE OF t"),
     "UPDATE t SET a = given.x + 1 FROM given(k text, x bigint) WHERE t.k = given.k": (
         "UPDATE t SET a = ?2 + 1 WHERE t.k = ?1",

@@ -68,4 +68,4 @@ async def test_settled_rows_are_found_through_the_index(url: str) -> None:
 
     assert "Nested Loop" in plan
     assert "Seq Scan" not in plan
-    assert "(msg_id = (given.msg)::text) AND (endpoint_id = (given.endpoint)::text)" in plan
+    assert "(msg_id = ANY (ARRAY[given.msg])) AND (endpoint_id = (given.endpoint)::text)" in plan

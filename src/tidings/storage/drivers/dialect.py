@@ -8,6 +8,10 @@ are left out, because there is one writer. The text may have these forms, which 
 - `rows_of(:ids, :rooms bigint) AS requested(id, room)`: one row for each place of the lists, which are text by default.
 - `items_of(column) AS item`: one row for each element of a JSON array of texts, as `item.value`.
 - `row_key(a, b) IN (SELECT row_key FROM …)`: the rows of a subquery on the same table, by rowid or by primary key.
+- `row_address IN (SELECT row_address FROM …)`: the same by rowid or by the address of the row version. On PostgreSQL
+  not for `message` and `attempt`: the rows of two partitions may have one address.
+- `found_by(msg_id, given.msg)`: an equality that PostgreSQL uses for look-ups in an index only. An ordinary one lets
+  it compare each row with each given row, which seems cheap while the statistics say that the table is empty.
 - `clock(:now)`: the parameter, or on PostgreSQL the time of the server in milliseconds if the parameter is NULL.
 - `transaction_id()`: the id of the transaction on PostgreSQL, else NULL.
 - `given(key text, tat bigint)` in the FROM or USING of a bulk statement: the given rows, with columns as `given.key`.
@@ -23,12 +27,16 @@ _Rules = tuple[tuple[re.Pattern[str], str], ...]
 _IN: Final = re.compile(r"\bIN :(\w+)")
 _ITEMS_OF: Final = re.compile(r"\bitems_of\(([\w.]+)\) AS (\w+)")
 _ROW_KEY: Final = re.compile(r"\brow_key\(([\w, ]+)\) IN \(\s*SELECT row_key\b")
+_ROW_ADDRESS: Final = re.compile(r"\brow_address\b")
+_FOUND_BY: Final = re.compile(r"\bfound_by\(([\w.]+), ([\w.]+)\)")
 _CLOCK: Final = re.compile(r"\bclock\(:now\)")
 _TRANSACTION_ID: Final = re.compile(r"\btransaction_id\(\)")
 _SQLITE: Final[_Rules] = (
     (_IN, r"IN (SELECT value FROM json_each(:\1))"),
     (_ITEMS_OF, r"json_each(\1) AS \2"),
     (_ROW_KEY, "rowid IN (SELECT rowid"),
+    (_ROW_ADDRESS, "rowid"),
+    (_FOUND_BY, r"\1 = \2"),
     (_CLOCK, "CAST(:now AS BIGINT)"),
     (_TRANSACTION_ID, "NULL"),
     (re.compile(r"\s+FOR (?:UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?"), ""),
@@ -39,6 +47,8 @@ _POSTGRES: Final[_Rules] = (
     (_IN, r"= ANY(CAST(:\1 AS text[]))"),
     (_ITEMS_OF, r"json_array_elements_text(CAST(\1 AS json)) AS \2(value)"),
     (_ROW_KEY, r"(\1) IN (SELECT \1"),
+    (_ROW_ADDRESS, "ctid"),
+    (_FOUND_BY, r"\1 = ANY(ARRAY[\2])"),
     (_CLOCK, "coalesce(CAST(:now AS BIGINT), (extract(epoch FROM statement_timestamp()) * 1000)::bigint)"),
     (_TRANSACTION_ID, "pg_current_xact_id()::text::bigint"),
 )

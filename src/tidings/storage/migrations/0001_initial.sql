@@ -640,9 +640,9 @@ CREATE TABLE node (
 --postgresql: DECLARE
 --postgresql:     written bigint;
 --postgresql: BEGIN
---postgresql:     -- With `coalesce`, the rows are found by their key: see `storage/tables/deliveries.py`.
+--postgresql:     -- ANY and coalesce leave only the look-up by key: see `storage/tables/deliveries.py`.
 --postgresql:     DELETE FROM delivery USING unnest(messages, endpoints, leases) AS given(message, endpoint, held)
---postgresql:     WHERE msg_id = message AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
+--postgresql:     WHERE msg_id = ANY(ARRAY[message]) AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
 --postgresql:     GET DIAGNOSTICS written = ROW_COUNT;
 --postgresql:     IF written <> cardinality(leases) THEN
 --postgresql:         RAISE EXCEPTION 'a delivery has changed' USING ERRCODE = 'TD001';

@@ -43,9 +43,10 @@ class SettledDelivery:
 # Claim
 
 _NEXT: Final = (
-    "SELECT (SELECT min(due_at) FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)) AS later,"
-    " (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS first,"
-    " (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS expiry"
+    "SELECT (SELECT due_at FROM delivery WHERE lease IS NULL AND due_at > CAST(:now AS BIGINT)"
+    " ORDER BY due_at LIMIT 1) AS later,"
+    " (SELECT due_at FROM delivery WHERE lease IS NULL ORDER BY due_at LIMIT 1) AS first,"
+    " (SELECT lease_until FROM delivery WHERE lease IS NOT NULL ORDER BY lease_until LIMIT 1) AS expiry"
 )
 
 
@@ -66,33 +67,29 @@ async def due_times(read: Read, now: int) -> DueTimes:
 
 
 # The recursion visits the distinct endpoints of the index with one probe each. An endpoint with 100,000 due rows costs
-# no more than an endpoint with one row, and does not hide others. The comparison of the whole key makes PostgreSQL use
-# that index; SQLite would use its first column only.
+# no more than an endpoint with one row, and does not hide others. The order and the comparison of the whole key make
+# PostgreSQL use that index (see `use_index_order`); SQLite would use its first column only.
 def _due_endpoints(is_due: str) -> str:
     live, replay = is_due.format(lane=int(Lane.LIVE)), is_due.format(lane=int(Lane.REPLAY))
+    of, first = "FROM delivery WHERE lease IS NULL AND", "ORDER BY endpoint_id, lane, due_at LIMIT 1"
     return f"""
 WITH RECURSIVE walk(id) AS (
-  SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > :after
+  SELECT (SELECT endpoint_id {of} endpoint_id > :after {first})
   UNION ALL
-  SELECT (SELECT min(endpoint_id) FROM delivery WHERE lease IS NULL AND endpoint_id > walk.id)
-  FROM walk WHERE walk.id IS NOT NULL
+  SELECT (SELECT endpoint_id {of} endpoint_id > walk.id {first}) FROM walk WHERE walk.id IS NOT NULL
 )
-SELECT walk.id AS id,
-  (SELECT d.app_id FROM delivery d WHERE d.endpoint_id = walk.id AND d.lease IS NULL LIMIT 1) AS app_id,
-  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live}) AS is_live
-FROM walk WHERE walk.id IS NOT NULL AND (
-  EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {live})
-  OR EXISTS (SELECT 1 FROM delivery d WHERE d.lease IS NULL AND {replay})
-)
+SELECT walk.id AS id, (SELECT app_id {of} endpoint_id = walk.id {first}) AS app_id,
+  (SELECT 1 {of} {live} {first}) = 1 AS is_live
+FROM walk WHERE walk.id IS NOT NULL AND ((SELECT 1 {of} {live} {first}) = 1 OR (SELECT 1 {of} {replay} {first}) = 1)
 LIMIT :limit
 """
 
 
 _DUE_ENDPOINTS: Final = Sql(
-    sqlite=_due_endpoints("d.endpoint_id = walk.id AND d.lane = {lane} AND d.due_at <= :now"),
+    sqlite=_due_endpoints("endpoint_id = walk.id AND lane = {lane} AND due_at <= :now"),
     postgresql=_due_endpoints(
-        "(d.endpoint_id, d.lane, d.due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
-        " AND (d.endpoint_id, d.lane, d.due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
+        "(endpoint_id, lane, due_at) >= (walk.id, CAST({lane} AS SMALLINT), 0)"
+        " AND (endpoint_id, lane, due_at) <= (walk.id, CAST({lane} AS SMALLINT), CAST(:now AS BIGINT))"
     ),
 )
 
@@ -150,9 +147,10 @@ async def claim(
 
 _SENDS: Final = "given(msg text, endpoint text, token bigint)"
 _TIMED_SENDS: Final = "given(msg text, endpoint text, token bigint, at bigint)"
-# `lease = …` alone would imply that it is not null. PostgreSQL, planning when few deliveries were in flight, then read
-# all of them from the index of leases for each batch; with `coalesce` it looks each one up by its key.
-_IS_LEASED: Final = "msg_id = given.msg AND endpoint_id = given.endpoint AND coalesce(lease, 0) = given.token"
+# This leaves PostgreSQL only the look-up of each row by its key, whatever the statistics say. The table is often empty
+# when it is analyzed. Then other plans seem as cheap: with `msg_id = …`, comparing all rows with all given ones; with
+# `lease = …`, which implies that it is not null, reading the index of leases.
+_IS_LEASED: Final = "found_by(msg_id, given.msg) AND endpoint_id = given.endpoint AND coalesce(lease, 0) = given.token"
 
 _END_DELIVERED: Final = f"DELETE FROM delivery USING {_SENDS} WHERE {_IS_LEASED} AND again < 2"
 _AGAIN_DELIVERED: Final = (
@@ -216,7 +214,7 @@ _RETURN_SET: Final = (
 )
 _RETURN: Final = f"{_RETURN_SET} FROM {_TIMED_SENDS} WHERE {_IS_LEASED}".replace("{at}", "given.at")
 _RETURN_SOME: Final = (
-    f"{_RETURN_SET} WHERE row_key(msg_id, endpoint_id) IN (SELECT row_key FROM delivery WHERE lease IS NOT NULL"
+    f"{_RETURN_SET} WHERE row_address IN (SELECT row_address FROM delivery WHERE lease IS NOT NULL"
     " AND {condition} ORDER BY lease_until LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 ).replace("{at}", "CAST(:now AS BIGINT)")
 _RETURN_EXPIRED: Final = _RETURN_SOME.replace("{condition}", "lease_until <= :before")
@@ -248,10 +246,11 @@ async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
 
 
 _WAITING: Final = (
-    " WHERE row_key(msg_id, endpoint_id) IN (SELECT row_key FROM delivery WHERE {condition} AND lease IS NULL"
-    " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED) RETURNING msg_id, endpoint_id"
+    " WHERE row_address IN (SELECT row_address FROM delivery WHERE {condition} AND lease IS NULL"
+    " ORDER BY {order} LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED) RETURNING msg_id, endpoint_id"
 )
-_DISCARD_WAITING: Final = f"DELETE FROM delivery{_WAITING.replace('{condition}', 'endpoint_id = :endpoint')}"
+_OF_ENDPOINT: Final = _WAITING.format(condition="endpoint_id = :endpoint", order="endpoint_id, lane, due_at")
+_DISCARD_WAITING: Final = f"DELETE FROM delivery{_OF_ENDPOINT}"
 
 
 async def discard_waiting(tx: Write, endpoint_id: str, *, limit: int) -> int:
@@ -301,10 +300,13 @@ _CANCEL_LEASED: Final = (
     "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
     " RETURNING msg_id, endpoint_id"
 )
-_CANCEL_ENDED: Final = f"DELETE FROM delivery{_WAITING}".replace("{condition}", "task_id = :task AND retry_at IS NULL")
+_OF_TASK: Final = _WAITING.format(
+    condition="task_id = :task AND retry_at IS {retry}", order="task_id, msg_id, endpoint_id"
+)
+_CANCEL_ENDED: Final = f"DELETE FROM delivery{_OF_TASK}".replace("{retry}", "NULL")
 _CANCEL_WAITING: Final = (
-    f"UPDATE delivery SET due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL{_WAITING}"
-).replace("{condition}", "task_id = :task AND retry_at IS NOT NULL")
+    f"UPDATE delivery SET due_at = retry_at, retry_at = NULL, manual = 0, lane = 0, task_id = NULL{_OF_TASK}"
+).replace("{retry}", "NOT NULL")
 
 
 async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[str, str]]:

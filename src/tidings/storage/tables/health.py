@@ -124,7 +124,7 @@ def record_of(row: Row) -> FailureRecord:
 # -----------------------------------------------------------------------------------------------------------------
 # Identifiers for operational events
 
-_EVENT_IDS: Final = "SELECT id, event_id FROM message WHERE id IN :ids"
+_EVENT_IDS: Final = "SELECT id, event_id FROM message WHERE id IN :ids ORDER BY id"  # an order of the primary key alone
 _APP_UIDS: Final = "SELECT id, uid FROM application WHERE id IN :ids"
 
 

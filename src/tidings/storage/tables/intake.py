@@ -199,7 +199,7 @@ def columns(rows: Sequence[Sequence[Value]], count: int) -> list[list[Value]]:
 
 _STORED: Final = (
     "SELECT id, app_id, org_id, event_type, event_id, channels, tags, deliver_at, raw, expires_at, payload"
-    " FROM message WHERE id IN :ids"
+    " FROM message WHERE id IN :ids ORDER BY id"
 )
 _EXPIRED: Final = b'{"expired":true}'
 """Replaces a payload that was deleted."""
@@ -232,6 +232,7 @@ def _stored(row: Row) -> AcceptedMessage:
 _PAYLOADS: Final = (
     "SELECT id, length(payload) AS size,"
     " CASE WHEN length(payload) <= CAST(:limit AS BIGINT) THEN payload END AS payload FROM message WHERE id IN :ids"
+    " ORDER BY id"
 )
 
 

@@ -40,8 +40,8 @@ IS_LOST: Final = f"""NOT EXISTS (
 # `lost` are the other nodes that do not hold their liveness lock. `pg_locks` is read only if there are other nodes.
 _HEARTBEAT: Final = f"""
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
-  (SELECT min(due_at) FROM delivery WHERE lease IS NULL) AS due,
-  (SELECT min(lease_until) FROM delivery WHERE lease IS NOT NULL) AS lease_expiry,
+  (SELECT due_at FROM delivery WHERE lease IS NULL ORDER BY due_at LIMIT 1) AS due,
+  (SELECT lease_until FROM delivery WHERE lease IS NOT NULL ORDER BY lease_until LIMIT 1) AS lease_expiry,
   (SELECT min(ready_at) FROM task WHERE state = 'queued') AS ready,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
@@ -279,7 +279,7 @@ ORDER BY d.msg_id, d.endpoint_id
 _MOVE_DELIVERIES: Final = """
 UPDATE delivery SET due_at = given.due, retry_at = given.retry
 FROM given(msg text, endpoint text, was bigint, due bigint, retry bigint)
-WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND due_at = given.was AND lease_until IS NULL
+WHERE found_by(msg_id, given.msg) AND endpoint_id = given.endpoint AND due_at = given.was AND lease_until IS NULL
 """
 _CAP_THROTTLES: Final = """
 UPDATE throttle SET tat_us = CAST(:tat AS BIGINT),

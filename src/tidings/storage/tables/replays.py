@@ -18,6 +18,7 @@ from tidings.model.undelivered import UndeliveredState
 from tidings.storage.drivers.database import Duplicate, Read, Value, Write, names_of
 from tidings.storage.tables import messages
 from tidings.storage.tables.deliveries import ASK_CONFLICT
+from tidings.storage.tables.index_order import use_index_order
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -186,9 +187,6 @@ _LOCK: Final = (
     "SELECT requested.id FROM rows_of(:msgs) AS requested(id) CROSS JOIN LATERAL (SELECT 1 FROM delivery"
     " WHERE delivery.msg_id = requested.id AND delivery.endpoint_id = :endpoint FOR UPDATE) AS held"
 )
-# Plans are reused. A plan made while there were few deliveries would read all of them for every message. A plan made
-# while a range had few rows would read and sort the whole range before applying the limit.
-_BY_KEY: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
 _MAX_DELIVERIES: Final = 1_000
 """The maximum number of deliveries read over the range of a chunk; if there are more, each message is looked up."""
 _MAX_ATTEMPTS_PER_MESSAGE: Final = 2
@@ -284,7 +282,9 @@ async def _send(tx: Write, sending: _Sending, target: ReplayTarget, msg_ids: Seq
     ordered = sorted(msg_ids)
     if tx.has_one_writer:
         return await tx.run(sending.any, msgs=ordered, **target.values)
-    await tx.run(_BY_KEY)
+    # A plan made while there were few deliveries would read all of them for every message. A plan made while a range
+    # had few rows would read and sort the whole range before applying the limit.
+    await use_index_order(tx)
     found = await _look(tx, sending, target, ordered)
     held: set[str] = set()
     if found.outstanding:

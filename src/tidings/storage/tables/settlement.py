@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Delivery
-from tidings.storage.drivers.database import OneStatement, Table, Write
+from tidings.storage.drivers.database import OneStatement, Sql, Table, Write, composed
 from tidings.storage.tables import bucket_index
 from tidings.storage.tables.bucket_index import BucketIndexCache, Entry
 from tidings.storage.tables.intake import columns
@@ -82,22 +82,35 @@ _ALL_COLUMNS: Final = Table("attempt", AttemptRow._fields)
 # Most attempts are the first of their delivery and succeed: they need only the columns without a default.
 _FIRST_SUCCESS: Final = Table("attempt", AttemptRow._fields[: -len(AttemptRow._field_defaults)])
 _DEFAULTS: Final = tuple(AttemptRow._field_defaults.values())
-_IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id = :id"
+# With `id = …`, PostgreSQL could use the index of endpoints, and read all of it, while a partition seems to be empty.
+_IS_THERE: Final = "SELECT 1 FROM attempt WHERE msg_id = :msg AND id || '' = :id"
 
 
 WITHOUT_SUCCESS: Final = "ended > 0"
 """The condition of the index `attempt_ended`: the attempts after which a delivery ended without a success."""
-_DELIVERED_LATER: Final = (
-    f"UPDATE attempt SET ended = {DeliveryEnd.DELIVERED_LATER:d} FROM given(msg text, endpoint text)"
-    f" WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND {WITHOUT_SUCCESS}"
+# The attempts of a message at an endpoint are a range of the primary key. PostgreSQL is left no other index: it would
+# compare all failed attempts with all given pairs while the statistics say that there are none. The comparison of both
+# columns keeps it from the indexes of endpoints, the two expressions from the indexes with that condition.
+_OF_GIVEN: Final = Sql(
+    sqlite="{attempt}.msg_id = given.msg AND {attempt}.endpoint_id = given.endpoint",
+    postgresql="({attempt}.msg_id, {attempt}.endpoint_id) >= (given.msg, given.endpoint)"
+    " AND ({attempt}.msg_id, {attempt}.endpoint_id) <= (given.msg, given.endpoint)",
+)
+_UPDATE: Final = "UPDATE attempt SET ended = {end} FROM given(msg text, endpoint text) WHERE {of_given}"
+_DELIVERED_LATER: Final = composed(
+    f"{_UPDATE} AND coalesce(ended, 0) > 0",
+    end=int(DeliveryEnd.DELIVERED_LATER),
+    of_given=_OF_GIVEN.format(attempt="attempt"),
 )
 # The last attempts of deliveries, if they failed.
-_END: Final = (
-    "UPDATE attempt SET ended = {end:d} FROM given(msg text, endpoint text)"
-    " WHERE msg_id = given.msg AND endpoint_id = given.endpoint AND status = 2 AND id = (SELECT max(id)"
-    " FROM attempt AS other WHERE other.msg_id = given.msg AND other.endpoint_id = given.endpoint)"
+_END: Final = composed(
+    f"{_UPDATE} AND status + 0 = 2 AND id = (SELECT id FROM attempt AS other WHERE {{of_given_other}}"
+    " ORDER BY other.msg_id DESC, other.endpoint_id DESC, other.id DESC LIMIT 1)",
+    end="{end}",
+    of_given=_OF_GIVEN.format(attempt="attempt"),
+    of_given_other=_OF_GIVEN.format(attempt="other"),
 )
-_ENDED: Final = {end: _END.format(end=end) for end in (DeliveryEnd.CANCELED, DeliveryEnd.DISCARDED)}
+_ENDED: Final = {end: _END.format(end=int(end)) for end in (DeliveryEnd.CANCELED, DeliveryEnd.DISCARDED)}
 
 
 async def note_delivered(tx: Write, pairs: Sequence[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ _FIND: Final = "SELECT key, tat_us, limited_since FROM throttle WHERE key IN :ke
 _HOLD: Final = f"{_FIND} FOR UPDATE"  # in key order, so that concurrent transactions cannot deadlock
 _MOVE: Final = (
     "UPDATE throttle SET tat_us = given.tat, limited_since = given.since FROM given(key text, tat bigint, since bigint)"
-    " WHERE throttle.key = given.key"
+    " WHERE found_by(throttle.key, given.key)"
 )
 _NOW: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
 _EXPIRE: Final = (
