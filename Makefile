@@ -11,7 +11,7 @@ SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.
 	tests/model/test_throttle.py tests/storage/tables/test_delivery_state_machine.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo serve quick test check chaos browser bench bench-beside bench-tasks voice lock clean
+.PHONY: help demo dev serve quick test check chaos browser bench bench-beside bench-tasks voice lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -20,6 +20,9 @@ help:  ## list the targets
 
 demo: $(VENV)/.demo  ## show webhooks, an outage and a recovery
 	@$(BIN)/tidings demo $(ARGS)
+
+dev: $(VENV)/.demo  ## run the service for one developer: a console that is signed in, a sample and an inbox
+	@$(BIN)/tidings dev $(ARGS)
 
 serve: $(VENV)/.demo  ## run the service on loopback, for development: receivers on this machine are allowed
 	@$(BIN)/tidings serve --listen 127.0.0.1:8071 --allow-loopback $(ARGS)

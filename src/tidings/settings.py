@@ -2,6 +2,7 @@
 """The settings of one process, with their documentation and their checks. `config.py` reads them."""
 
 import dataclasses
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -9,6 +10,8 @@ from typing import Any, Final, TypeAlias
 from tidings import dsn, values
 
 Subnet: TypeAlias = values.Subnet
+LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+"""The addresses of the machine itself."""
 
 _REQUEST_TIMEOUT_MAX: Final = 30
 _RETRY_MAX: Final = 365 * 24 * 3_600

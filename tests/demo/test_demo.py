@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`tidings demo` works as documented in any environment, and leaves nothing behind."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -113,24 +113,25 @@ def test_an_interrupted_demo_leaves_no_process_or_file(folder: Path, number: sig
     assert [] == list(folder.iterdir())
 
 
-def test_a_kept_demo_still_responds(folder: Path) -> None:
+def test_a_kept_demo_serves_its_console_until_ctrl_c(folder: Path) -> None:
+    said = ""
     with begun(folder, "--messages", "100", "--keep") as process:
-        text, _ = process.communicate(timeout=SECONDS)
-    pids = [int(pid) for pid in re.findall(r"kill (\d+) (\d+);", text)[0]]
-    try:
-        environment = dict(re.findall(r"export (TIDINGS_\w+)=(\S+)", text))
-        listed = subprocess.run(
-            [sys.executable, "-m", "tidings", "tasks", "list"],
-            env={**live.environment({}), **environment},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
+        for line in lines(process):
+            said += line
+            if "tidings tasks list" in line:
+                break
+        variables = dict(re.findall(r"export (TIDINGS_\w+)=(\S+)", said))
+        found = httpx.post(
+            f"{variables['TIDINGS_URL']}/console/sign-in",
+            data={"key": variables["TIDINGS_TOKEN"]},
+            headers={"origin": variables["TIDINGS_URL"]},
         )
-        assert (0, 1) == (listed.returncode, listed.stdout.count("endpoint.recover"))
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=SECONDS)
+
+    assert (303, 0) == (found.status_code, process.returncode), rest
+    assert are_gone(pids_in(said))
+    assert [] == list(folder.iterdir())
 
 
 def lines(process: subprocess.Popen[str]) -> Iterator[str]:

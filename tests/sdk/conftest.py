@@ -58,6 +58,6 @@ def _key(url: str, org_id: str, token: str) -> str:
 
 @pytest.fixture
 def receiver() -> Iterator[ReceiverProcess]:
-    process = ReceiverProcess(stay=False)
+    process = ReceiverProcess()
     yield process
     process.end()

@@ -13,6 +13,7 @@ from tidings.cli import (
     backup,
     deliveries,
     demo,
+    dev,
     doctor,
     health,
     keys,
@@ -66,6 +67,7 @@ tasks.app.command("items")(task_control.items)
 tasks.app.add_typer(task_run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(deliveries.app, name="deliveries")
+app.command("dev")(dev.dev)
 app.command("listen")(listen.listen)
 app.command("demo")(demo.demo)
 

@@ -14,7 +14,7 @@ def demo(
         int, typer.Option(metavar="N", min=100, max=20_000, help="Number of messages to send.")
     ] = 1_000,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the server running, and print its URL and token.")
+        bool, typer.Option("--keep", help="Leave the service running until Ctrl-C, and print how to open its console.")
     ] = False,
 ) -> None:
     """Deliver webhooks, break the receiver, and recover with a background task that survives a kill -9."""

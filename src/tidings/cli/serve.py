@@ -3,7 +3,6 @@
 
 import asyncio
 import dataclasses
-import ipaddress
 import socket
 import sys
 from collections.abc import Callable
@@ -21,10 +20,9 @@ from tidings.process.listening import bind_metrics, bind_shared
 from tidings.process.reports import SUPERVISOR, start_log
 from tidings.process.stopping import leave_within
 from tidings.process.worker import Worker
-from tidings.settings import ConfigError, Settings, Subnet
+from tidings.settings import LOOPBACK, ConfigError, Settings
 
 _LEAVE_SECONDS: Final = 0.5
-_LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 ConfigFile: TypeAlias = Annotated[
     Path | None,
@@ -122,7 +120,7 @@ def _with_loopback(settings: Settings) -> Settings:
     """Return settings that let endpoints use loopback addresses. Raises `ConfigError` in `prod`: it is unsafe there."""
     if settings.environment == "prod":
         raise ConfigError("--allow-loopback is not available in prod; set TIDINGS_WHITELIST_SUBNETS instead")
-    return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *_LOOPBACK))
+    return dataclasses.replace(settings, whitelist_subnets=(*settings.whitelist_subnets, *LOOPBACK))
 
 
 def migrate(*, db: DatabaseUrl = None, config: ConfigFile = None) -> None:

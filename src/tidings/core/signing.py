@@ -15,7 +15,7 @@ from tidings.errors import unavailable
 from tidings.model.app import App
 from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.rotation import rotated
-from tidings.model.signature import AnyKey
+from tidings.model.signature import AnyKey, Key
 from tidings.storage.drivers.database import Database, Write, retried
 from tidings.storage.tables import apps, endpoints, nodes
 from tidings.storage.tables.endpoints import StoredKeys
@@ -91,6 +91,12 @@ async def secret_of(services: Services, app: App, ref: str) -> str:
     """Return the text with which a receiver verifies signatures; for an asymmetric key, the public key."""
     async with services.db.read() as read:
         return _public_text(services, await endpoints.secret(read, app.id, ref))
+
+
+async def key_of(services: Services, app: App, ref: str) -> Key:
+    """Return the key that signs the messages to an endpoint."""
+    async with services.db.read() as read:
+        return services.encryption.decode_key(await endpoints.secret(read, app.id, ref))
 
 
 async def rotate(

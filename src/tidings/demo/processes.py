@@ -127,16 +127,13 @@ class Service:
 class ReceiverProcess:
     """The receiver in a child process."""
 
-    def __init__(self, *, stay: bool) -> None:
-        command = [sys.executable, "-m", "tidings.demo.receiver", *(["--stay"] if stay else [])]
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tidings.demo.receiver"]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             command,
             env=foreign(),
-            stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL
-            if stay
-            else None,  # an inherited stderr would keep a pipe on the demo's output open
             start_new_session=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above

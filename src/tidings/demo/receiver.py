@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The demo's receiver: verifies signatures with the official library and records each request.
 
-It prints its port, then serves until its standard input closes, so that it never outlives the demo; with `--stay` it
-serves until it is killed. `POST /hook` receives a webhook, `PUT /control` sets the secret and whether requests fail,
-`GET /counts` and `GET /report` return the recorded requests.
+It prints its port, then serves until its standard input closes, so that it never outlives the demo. `POST /hook`
+receives a webhook, `PUT /control` sets the secret and whether requests fail, `GET /counts` and `GET /report` return the
+recorded requests.
 """
 
 import asyncio
@@ -80,13 +80,11 @@ class DemoReceiver:
         await writer.drain()
 
 
-async def main(*, stay: bool) -> None:
-    """Listen on a free port of loopback until standard input closes, or forever with `stay`."""
+async def main() -> None:
+    """Listen on a free port of loopback until standard input closes."""
     server = await asyncio.start_server(DemoReceiver().serve, "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    if stay:
-        await server.serve_forever()
     await _end_of_input()
 
 
@@ -99,4 +97,4 @@ async def _end_of_input() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the demo handles Ctrl-C and then closes our input
-    asyncio.run(main(stay="--stay" in sys.argv))
+    asyncio.run(main())

@@ -50,7 +50,7 @@ _INTERRUPTED: Final = 130
 def run(messages: int, *, keep: bool) -> int:
     """Run the demo with a number of messages; return the exit code.
 
-    With `keep`, the service and the receiver go on running afterwards.
+    With `keep`, the service and the receiver run until Ctrl-C.
     """
     bypass_proxies(HOST)
     try:
@@ -60,17 +60,22 @@ def run(messages: int, *, keep: bool) -> int:
 
 
 async def _run(messages: int, *, keep: bool) -> int:
-    """Run the demo and remove its processes and files, however it ends, unless `keep` is set."""
+    """Run the demo and remove its processes and files, however it ends; with `keep`, after Ctrl-C."""
     _cancel_on_signals()
     narrator = Narrator()
     healthy = int(messages * _HEALTHY_SHARE)
-    with _stage(messages - healthy, keep=keep) as stage:
+    with _stage(messages - healthy) as stage:
+        show = Show(narrator, stage)
         try:
-            return await Show(narrator, stage).run(healthy, messages - healthy)
+            code = await show.run(healthy, messages - healthy)
         except (DemoError, httpx.HTTPError, TimeoutError) as error:
             narrator.line(f"The demo cannot continue: {error or type(error).__name__}", "red")
-            stage.keep = False
             return 1
+        show.explain_console(kept=keep)
+        if keep:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        return code
 
 
 def _cancel_on_signals() -> None:
@@ -85,26 +90,22 @@ class Stage:
 
     service: Service
     receiver: ReceiverProcess
-    keep: bool
 
 
 @contextlib.contextmanager
-def _stage(failing: int, *, keep: bool) -> Iterator[Stage]:
+def _stage(failing: int) -> Iterator[Stage]:
     """Start the receiver, prepare the service, and remove both at the end."""
     # Small chunks make the task last for seconds, so that its progress is visible.
     chunk = max(1, failing * _ATTEMPTS // _CHUNKS)
     service = Service(task_chunk=chunk, delivery_concurrency=_AT_ONCE)
     receiver = None
-    stage = None
     try:
-        receiver = ReceiverProcess(stay=keep)
-        stage = Stage(service, receiver, keep)
-        yield stage
+        receiver = ReceiverProcess()
+        yield Stage(service, receiver)
     finally:
-        if stage is None or not stage.keep:
-            service.remove()
-            if receiver is not None:
-                receiver.end()
+        service.remove()
+        if receiver is not None:
+            receiver.end()
 
 
 @dataclass
@@ -135,7 +136,6 @@ class Show:
         result = result_of(self.accepted, await self.stage.receiver.report())
         self._print_result(result, task)
         self.narrator.line(f"The demo took {self.clock.monotonic() - began:.0f} seconds.")
-        self._explain_kept_processes()
         return 1 if result.lost or result.invalid_signatures or task.status is not BackgroundTaskStatus.FINISHED else 0
 
     def _client(self) -> SvixAsync:
@@ -286,15 +286,17 @@ class Show:
         if not result.lost and not result.invalid_signatures:
             self.narrator.line("Nothing lost, every signature verified.", "bold green")
 
-    def _explain_kept_processes(self) -> None:
-        if not self.stage.keep:
+    def explain_console(self, *, kept: bool) -> None:
+        """Print how to look at the result in the console."""
+        if not kept:
+            self.narrator.line("`tidings demo --keep` leaves all this running, to look at it in the console.")
             return
-        service, receiver = self.stage.service, self.stage.receiver
-        self.narrator.step("The service and the receiver are still running")
-        self.narrator.line(f"export TIDINGS_URL={service.url}")
+        url = self.stage.service.url
+        self.narrator.step("Look at the result in the console; Ctrl-C ends the service and deletes its database")
+        self.narrator.line(f"{url}/console  (sign in with the token below)")
+        self.narrator.line(f"export TIDINGS_URL={url}")
         self.narrator.line(f"export TIDINGS_TOKEN={self.token}")
         self.narrator.line("tidings tasks list")
-        self.narrator.line(f"To stop them: kill {service.pid} {receiver.pid}; rm -r {service.folder}")
 
 
 def _progress(data: dict[str, Any]) -> tuple[int, int] | None:

@@ -50,3 +50,5 @@ class PortalContext:
     branding: Branding = field(default_factory=Branding)
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Each setting's value, secrets masked, and its origin; shown to operators."""
+    more_tabs: tuple[tuple[str, str], ...] = ()
+    """Further pages in the navigation of an organization: path and name."""

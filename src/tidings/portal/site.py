@@ -6,7 +6,7 @@ capability; for a form its size, its origin and its token. Every response carrie
 `security.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -39,9 +39,13 @@ PATHS: Final = ("/portal", "/console", sign_in.LINK)
 _FIELDS_MAX: Final = 10_000
 
 
-def build(context: PortalContext, views: Iterable[View]) -> "Site":
-    """Build the pages of one process."""
-    return Site(context, tuple(views))
+def build(
+    context: PortalContext,
+    views: Iterable[View],
+    open_routes: Mapping[str, Mapping[str, sign_in.OpenHandler]] = sign_in.ROUTES,
+) -> "Site":
+    """Build the pages of one process. `open_routes` are the pages without a session, by path and method."""
+    return Site(context, tuple(views), open_routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,12 @@ class _Place:
 class Site:
     """The pages of one process."""
 
-    def __init__(self, context: PortalContext, views: tuple[View, ...]) -> None:
+    def __init__(
+        self,
+        context: PortalContext,
+        views: tuple[View, ...],
+        open_routes: Mapping[str, Mapping[str, sign_in.OpenHandler]],
+    ) -> None:
         self._context = context
         groups: dict[str, dict[str, _Place]] = {}
         for view in views:
@@ -66,7 +75,7 @@ class Site:
         routes = [PathRoute(path, _Page(self, groups[path])) for path in sorted(groups, key=_literals_first)]
         fixed = [PathRoute(f"{assets.PATH}/{{name}}", _Asgi(self._asset))]
         fixed.append(PathRoute("/portal/theme.css", _Asgi(self._theme)))
-        fixed += [PathRoute(path, _Open(self, by_method)) for path, by_method in sign_in.ROUTES.items()]
+        fixed += [PathRoute(path, _Open(self, by_method)) for path, by_method in open_routes.items()]
         self._router = Router([*fixed, *routes], redirect_slashes=False, default=self._unknown)
 
     @property
@@ -165,7 +174,7 @@ class _Endpoint:
 class _Open(_Endpoint):
     """A page without a session."""
 
-    def __init__(self, site: Site, by_method: dict[str, sign_in.OpenHandler]) -> None:
+    def __init__(self, site: Site, by_method: Mapping[str, sign_in.OpenHandler]) -> None:
         super().__init__(site)
         self._by_method = by_method
 

@@ -45,6 +45,7 @@ from tidings.observe import RepeatedWork, failure
 from tidings.process.http import HttpServer
 from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
+from tidings.server.extension import Extension
 from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import http_server
 from tidings.server.portal import live_parts, pages
@@ -101,7 +102,13 @@ class Node:
     reporter: Reporter | None = None
 
     def __init__(
-        self, settings: Settings, roles: Roles, db: Database, secrets: TokenSecrets, number: int | None = None
+        self,
+        settings: Settings,
+        roles: Roles,
+        db: Database,
+        secrets: TokenSecrets,
+        number: int | None = None,
+        extension: Extension | None = None,
     ) -> None:
         """`number` is part of the node's name and of its lease tokens."""
         self._settings = settings
@@ -136,7 +143,7 @@ class Node:
         self._task_watcher: TaskWatcher | None = None
         self._access_log = AccessLog(self._clock) if settings.access_log else None
         self._live = live_parts(db)
-        self._http = self._make_http(secrets, kinds) if roles.api else None
+        self._http = self._make_http(secrets, kinds, extension) if roles.api else None
         self._chores: list[asyncio.Task[None]] = []
         self._wire()
 
@@ -172,7 +179,9 @@ class Node:
         if self._delivery is not None:
             self._delivery.schedule.wake()
 
-    def _make_http(self, secrets: TokenSecrets, kinds: Mapping[str, Handler]) -> HttpServer:
+    def _make_http(
+        self, secrets: TokenSecrets, kinds: Mapping[str, Handler], extension: Extension | None
+    ) -> HttpServer:
         settings = self._settings
         services = Services(
             self._db,
@@ -200,7 +209,7 @@ class Node:
             estimate=Estimator(self._db, self._clock, kinds, FIRST_RATES).estimate,
         )
         self._task_watcher = context.task_watcher
-        return http_server(settings, context, pages(settings, context, secrets, self._live))
+        return http_server(settings, context, pages(settings, context, secrets, self._live, extension))
 
     def _observers(self) -> RequestObservers | None:
         found: list[RequestObserver] = [] if self._access_log is None else [self._access_log]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The pages of a node: their context, made from that of the API, and the tasks that they start."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
 from tidings.api.app import Pages
 from tidings.api.context import Context
+from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend
 from tidings.core import changes
 from tidings.core.access import TokenSecrets
 from tidings.core.services import Services
@@ -14,12 +15,13 @@ from tidings.core.tasks import BuildTask
 from tidings.model.app import App
 from tidings.model.task import NewTask
 from tidings.model.token import Principal
-from tidings.portal import site
+from tidings.portal import sign_in, site
 from tidings.portal.context import PortalContext
 from tidings.portal.live import Live
 from tidings.portal.sessions import form_key
 from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
+from tidings.server.extension import AddedPages, Extension
 from tidings.settings import Settings
 from tidings.storage.drivers.database import Database, Read
 from tidings.tasks.kinds import bulk_replay, recover, replay
@@ -28,8 +30,13 @@ from tidings.tasks.resending import ResendWindow
 BuildResend = Callable[[Services, Read, App, ResendWindow], Awaitable[NewTask]]
 
 
-def pages(settings: Settings, context: Context, secrets: TokenSecrets, live: Live) -> Pages:
-    """Return the pages of one process."""
+def pages(
+    settings: Settings, context: Context, secrets: TokenSecrets, live: Live, extension: Extension | None = None
+) -> Pages:
+    """Return the pages of one process, with those of an extension."""
+    added = AddedPages()
+    if extension is not None:
+        added = extension.bind(context.services, context.acceptor, context.gatekeeper.signer)
     portal = PortalContext(
         services=context.services,
         acceptor=context.acceptor,
@@ -48,8 +55,19 @@ def pages(settings: Settings, context: Context, secrets: TokenSecrets, live: Liv
         header_prefix="webhook" if settings.whitelabel_headers else "svix",
         portal_url=context.portal_url,
         settings={name: (text, "") for name, text in settings.masked().items()},
+        more_tabs=added.tabs,
     )
-    return Pages(site.build(portal, VIEWS), site.PATHS)
+    built = site.build(portal, (*VIEWS, *added.views), {**sign_in.ROUTES, **added.open_routes})
+    return Pages(_beside(built, added.apps), (*site.PATHS, *added.apps))
+
+
+def _beside(built: AsgiApp, apps: Mapping[str, AsgiApp]) -> AsgiApp:
+    """Return an application that serves further ones beside the pages, by the first segment of the path."""
+
+    async def chosen(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        await apps.get("/" + scope["path"].split("/", 2)[1], built)(scope, receive, send)
+
+    return chosen if apps else built
 
 
 def live_parts(db: Database) -> Live:

@@ -2,6 +2,8 @@
 """`tidings serve` in one process, from its settings to its end."""
 
 import socket
+from collections.abc import Callable
+from functools import partial
 
 from tidings import terms
 from tidings.api.connection import allow_open_files
@@ -15,6 +17,7 @@ from tidings.process.listening import bind, bind_metrics
 from tidings.process.stopping import Stop
 from tidings.process.worker import Channel, Worker
 from tidings.server.database import open_database, require_connections
+from tidings.server.extension import Extension
 from tidings.server.node import Node, Reporter, Roles, node_name
 from tidings.settings import ConfigError, Settings
 from tidings.spans import SpanRecorder, spans
@@ -38,6 +41,7 @@ async def serve(
     *,
     migrate: bool | None = None,
     worker: Worker | None = None,
+    extension: Extension | None = None,
 ) -> None:
     """Run one process until SIGTERM or SIGINT; as `worker`, until its supervisor stops it.
 
@@ -63,10 +67,12 @@ async def serve(
         try:
             await require_connections(db, settings, worker)
             secrets = await token_secrets(db, settings.jwt_secret, settings.jwt_secret_previous or None)
-            node = Node(settings, roles, db, secrets, number)
+            node = Node(settings, roles, db, secrets, number, extension)
             await node.prepare()
+            if extension is not None:
+                await extension.prepare()
             node.reporter = _reporter(settings, node, metrics, channel)
-            await node.run(stop, listener, on_ready=None if channel is None else channel.ready)
+            await node.run(stop, listener, on_ready=_on_ready(stop, channel, extension))
         except (DecryptionError, WrongKey) as error:
             raise ConfigError(str(error)) from error
         finally:
@@ -78,6 +84,13 @@ async def serve(
     finally:
         spans.recorder = None
         _close(listener, metrics)
+
+
+def _on_ready(stop: Stop, channel: Channel | None, extension: Extension | None) -> Callable[[], None] | None:
+    """Return what to call once the node responds."""
+    if channel is not None:
+        return channel.ready
+    return None if extension is None else partial(extension.started, stop)
 
 
 def _close(*listeners: socket.socket | None) -> None:
