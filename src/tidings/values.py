@@ -42,6 +42,10 @@ PAYLOAD_DAYS: Final = 90
 """The longest retention of a payload, in days."""
 _LATER_HOURS: Final = 24
 """How far ahead a message may be scheduled."""
+_TITLE_MAX: Final = 64
+_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_PAGE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[\x21-\x7e]*)?")
+_ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*(:\d{1,5})?")
 _NAME_BYTES: Final = 63
 _RESERVED: Final = "pg_"
 
@@ -140,6 +144,29 @@ def schema_fault(name: str | None, *, on_sqlite: bool) -> str | None:
     if not 0 < len(name.encode("utf-8", "replace")) <= _NAME_BYTES:
         return f"must have 1 to {_NAME_BYTES} bytes"
     return f"must not start with {_RESERVED}, which PostgreSQL reserves" if name.startswith(_RESERVED) else None
+
+
+def title_fault(name: str | None) -> str | None:
+    """Return the fault of the name of the portal, or None."""
+    if name is not None and not 0 < len(name.strip()) <= _TITLE_MAX:
+        return f"must have 1 to {_TITLE_MAX} characters"
+    return None
+
+
+def color_fault(color: str | None) -> str | None:
+    """Return the fault of a color, or None."""
+    return None if color is None or _COLOR.fullmatch(color) else "must be a color like #0a7d4b"
+
+
+def page_fault(url: str | None) -> str | None:
+    """Return the fault of the URL of a web page, or None."""
+    return None if url is None or _PAGE.fullmatch(url) else "must be a URL that starts with https:// or http://"
+
+
+def origins_fault(origins: tuple[str, ...]) -> str | None:
+    """Return the fault of a list of origins, or None. They become a part of a header."""
+    wrong = next((each for each in origins if not _ORIGIN.fullmatch(each)), None)
+    return None if wrong is None else f"must list origins like https://app.example.com, not {_shown(wrong)}"
 
 
 def retention_fault(age: str | None, schedule: int) -> str | None:

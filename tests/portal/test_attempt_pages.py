@@ -162,7 +162,7 @@ async def test_the_command_sends_the_payload_with_a_valid_signature(lite_site: S
         pytest.skip("openssl is absent")
     api, app = lite_site.api, await lite_site.api.app()
     endpoint, url = await api.endpoint(app), "http://example.com/a'b?c=$(id)"
-    msg = await api.message(app, payload={"a": "it's $(id) `id` \\ %s"})
+    msg = await api.message(app, payload={"a": "it's ünïcode $(id) `id` \\ %s"})
     attempt = await api.attempt(app, endpoint, msg)
     async with api.db.write() as tx:
         await tx.run("UPDATE attempt SET url = :url WHERE id = :id", url=url, id=attempt)

@@ -38,6 +38,10 @@ def command(message: Message, url: str, prefix: str) -> str:
 
 def _body(message: Message, payload: bytes) -> str:
     """Return the commands that put the payload into a file; a here-document would add a line break."""
-    if len(payload) > LONGEST or not payload.isascii():
+    try:
+        text = payload.decode() if len(payload) <= LONGEST else ""
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.replace("\n", "").isprintable():
         return f"BODY={message.id}.json  # the downloaded payload"
-    return f'BODY=$(mktemp)\nprintf %s {shlex.quote(payload.decode())} > "$BODY"'
+    return f'BODY=$(mktemp)\nprintf %s {shlex.quote(text)} > "$BODY"'

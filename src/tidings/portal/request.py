@@ -18,6 +18,7 @@ from tidings.model.app import App
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 from tidings.model.token import Capability, Principal
 from tidings.portal import rendering
+from tidings.portal.branding import Branding
 from tidings.portal.context import PortalContext
 from tidings.portal.response import Html, Redirect
 from tidings.portal.sessions import SHARED_PART, CookieTerms, Session
@@ -90,6 +91,8 @@ class PageRequest:
     """The URL of this server as the browser sees it, without a trailing slash."""
     cookie: CookieTerms
     """The terms of the session's cookie."""
+    branding: Branding = field(default_factory=Branding)
+    """The look of the page, by the settings and by the portal link."""
 
     @property
     def services(self) -> Services:

@@ -26,6 +26,8 @@ class Redirect:
     location: str
     """The path with the prefix of a proxy, as `PageRequest.url` returns it."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 303
+    """303 opens the page with GET; 307 sends the form there again."""
 
 
 @dataclass(frozen=True, slots=True)

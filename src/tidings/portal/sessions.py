@@ -21,6 +21,8 @@ from tidings.errors import AppError, ErrorKind
 
 CONSOLE_COOKIE: Final = "tidings_console"
 PORTAL_COOKIE: Final = "tidings_portal"
+LOOK_COOKIE: Final = "tidings_look"
+"""The look that a portal link asks for."""
 _TOKEN_MAX: Final = 3_800
 """Browsers refuse cookies beyond 4,096 bytes, name and attributes included."""
 _FORM_TOKEN_BYTES: Final = 18

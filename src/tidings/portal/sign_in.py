@@ -6,9 +6,10 @@ it as a form and clears the address; without JavaScript the user pastes the link
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tidings.asgi.http import AsgiScope
 from tidings.asgi.location import base_path, base_url
@@ -17,14 +18,16 @@ from tidings.core import access, sessions
 from tidings.errors import AppError, ErrorKind, unauthorized
 from tidings.model.token import FOREVER, Principal
 from tidings.portal import rendering
+from tidings.portal.branding import LINK_VALUES, look_of
 from tidings.portal.context import PortalContext
 from tidings.portal.request import CONSOLE, PORTAL, Form
 from tidings.portal.response import Answer, Html, Redirect
-from tidings.portal.sessions import CONSOLE_COOKIE, PORTAL_COOKIE, CookieTerms, fits_cookie
+from tidings.portal.sessions import CONSOLE_COOKIE, LOOK_COOKIE, PORTAL_COOKIE, CookieTerms, cookie_value, fits_cookie
 
 LINK: Final = "/app-portal"
 """The path of portal links, as in the Svix API."""
 _KEY: Final = "key="
+_FRAMES: Final = (b"iframe", b"frame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,20 @@ def cookie(context: PortalContext, scope: AsgiScope, shell: str, path: Mapping[s
     return CookieTerms(PORTAL_COOKIE, f"{base_path(scope)}/portal/{path['app_id']}", secure, is_embedded)
 
 
+def look(context: PortalContext, scope: AsgiScope, shell: str, path: Mapping[str, str]) -> str | None:
+    """Return the look that the link of a portal asked for, from its cookie; None in the console."""
+    if shell == CONSOLE:
+        return None
+    return cookie_value(dict(scope["headers"]), _look_cookie(context, scope, path).full_name)
+
+
+def _look_cookie(context: PortalContext, scope: AsgiScope, path: Mapping[str, str]) -> CookieTerms:
+    return replace(cookie(context, scope, PORTAL, path), name=LOOK_COOKIE)
+
+
 async def portal_page(request: OpenRequest) -> Answer:
     """Show the page at a portal link, whose script signs in."""
-    return request.page("sign_in_portal.html", problem="")
+    return request.page("sign_in_portal.html", problem="", look_values=LINK_VALUES)
 
 
 async def sign_in_portal(request: OpenRequest) -> Answer:
@@ -83,15 +97,42 @@ async def sign_in_portal(request: OpenRequest) -> Answer:
     except AppError as error:
         if error.kind not in (ErrorKind.UNAUTHORIZED, ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST):
             raise
-        return request.page("sign_in_portal.html", status=401, problem="This link is not valid any more.")
-    terms = cookie(request.context, request.scope, PORTAL, {"app_id": principal.app_id})
-    header = terms.set_cookie(token, _seconds_left(request, principal))
-    return Redirect(f"{request.base}/portal/{principal.app_id}", (header,))
+        problem = "This link is not valid any more."
+        return request.page("sign_in_portal.html", status=401, problem=problem, look_values=LINK_VALUES)
+    path = {"app_id": principal.app_id}
+    terms, seconds = cookie(request.context, request.scope, PORTAL, path), _seconds_left(request, principal)
+    look_terms, found = _look_cookie(request.context, request.scope, path), look_of(_look_values(request.form))
+    kept = look_terms.set_cookie(found, seconds) if found else look_terms.delete_cookie()
+    headers, home = (terms.set_cookie(token, seconds), kept), f"{request.base}/portal/{principal.app_id}"
+    if dict(request.scope["headers"]).get(b"sec-fetch-dest") in _FRAMES:
+        return Redirect(f"{home}/arrive", headers, HTTPStatus.TEMPORARY_REDIRECT)
+    return Redirect(home, headers)
+
+
+async def arrive(request: OpenRequest) -> Answer:
+    """Check in a frame that the browser kept the cookie, and offer a new tab if it did not.
+
+    The browser sends the form with the key a second time, because only the key opens the portal in another tab.
+    """
+    path = {"app_id": request.scope["path_params"]["app_id"]}
+    terms = cookie(request.context, request.scope, PORTAL, path)
+    if cookie_value(dict(request.scope["headers"]), terms.full_name) is not None:
+        return Redirect(f"{request.base}/portal/{path['app_id']}")
+    token = _token_in(request.form["key"])
+    if not fits_cookie(token):
+        raise unauthorized()
+    return request.page("sign_in_blocked.html", key=token, look=_look_values(request.form))
 
 
 def _token_in(text: str) -> str:
     """Return the token in a portal link, or the text itself."""
     return text.partition(_KEY)[2].partition("&")[0] if _KEY in text else text
+
+
+def _look_values(form: Form) -> dict[str, str]:
+    """Return the values that a portal link has beside its key, from their fields or from a link that was pasted."""
+    pasted = dict(parse_qsl(form["key"].partition("#")[2]))
+    return {name: form[name] or pasted.get(name, "") for name in LINK_VALUES}
 
 
 async def _caller(request: OpenRequest, token: str) -> Principal:
@@ -141,6 +182,7 @@ async def sign_out_console(request: OpenRequest) -> Answer:
 ROUTES: Final[dict[str, dict[str, OpenHandler]]] = {
     LINK: {"GET": portal_page},
     "/portal/sign-in": {"POST": sign_in_portal},
+    "/portal/{app_id}/arrive": {"POST": arrive},
     "/console/sign-in": {"GET": console_page, "POST": sign_in_console},
     "/console/sign-out": {"POST": sign_out_console},
 }

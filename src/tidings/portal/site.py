@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
@@ -26,7 +26,7 @@ from tidings.errors import bad_request, forbidden, not_found, unauthorized
 from tidings.ids import ORG, OrgId
 from tidings.model.app import App
 from tidings.model.token import Principal
-from tidings.portal import assets, failures, security, sign_in
+from tidings.portal import assets, failures, images, security, sign_in
 from tidings.portal.branding import theme
 from tidings.portal.context import PortalContext
 from tidings.portal.request import CONSOLE, PORTAL, Form, PageRequest
@@ -37,6 +37,12 @@ from tidings.portal.view import PREFIXES, Scope, View
 PATHS: Final = ("/portal", "/console", sign_in.LINK)
 """The first segments of the paths that this application serves."""
 _FIELDS_MAX: Final = 10_000
+_COLORS_MAX: Final = 200
+_THEME_HEADERS: Final = (
+    (b"content-type", b"text/css; charset=utf-8"),
+    (b"cache-control", b"public, max-age=31536000, immutable"),
+)
+"""The address of a theme contains its colors."""
 
 
 def build(
@@ -75,6 +81,7 @@ class Site:
         routes = [PathRoute(path, _Page(self, groups[path])) for path in sorted(groups, key=_literals_first)]
         fixed = [PathRoute(f"{assets.PATH}/{{name}}", _Asgi(self._asset))]
         fixed.append(PathRoute("/portal/theme.css", _Asgi(self._theme)))
+        fixed.append(PathRoute(f"{images.PATH}/{{name}}", _Asgi(self._brand)))
         fixed += [PathRoute(path, _Open(self, by_method)) for path, by_method in open_routes.items()]
         self._router = Router([*fixed, *routes], redirect_slashes=False, default=self._unknown)
 
@@ -98,8 +105,15 @@ class Site:
 
     async def _theme(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         del receive
-        headers = ((b"content-type", b"text/css; charset=utf-8"), (b"cache-control", b"public, max-age=300"))
-        await self.answer(scope, send, Raw(theme(self._context.branding).encode(), headers))
+        colors = dict(parse_qsl(scope["query_string"].decode("latin-1")[:_COLORS_MAX]))
+        text = theme(colors.get("color", ""), colors.get("dark", ""))
+        await self.answer(scope, send, Raw(text.encode(), _THEME_HEADERS))
+
+    async def _brand(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        del receive
+        found = self._context.branding.image(scope["path_params"]["name"])
+        answer = failures.page(self._context, scope, not_found()) if found is None else found.answer
+        await self.answer(scope, send, answer)
 
     async def answer(
         self, scope: AsgiScope, send: AsgiSend, answer: Answer, receive: AsgiReceive | None = None
@@ -110,7 +124,9 @@ class Site:
             await answer.run(scope, receive, send)
             return
         status, headers, body = _parts(answer)
-        always = security.headers(self._context.branding, is_portal=scope["path"].startswith("/portal/"))
+        always = security.headers(
+            self._context.branding, is_portal=scope["path"].startswith(("/portal/", sign_in.LINK))
+        )
         headers = [*headers, *always, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send_body(scope, send, b"" if scope["method"] == "HEAD" else body)
@@ -135,8 +151,8 @@ def _parts(answer: Html | Redirect | Download | Raw) -> tuple[int, list[tuple[by
     match answer:
         case Html(text, status, headers):
             return status, [HTML, NO_STORE, *headers], text.encode("utf-8", "replace")
-        case Redirect(location, headers):
-            return HTTPStatus.SEE_OTHER, [(b"location", location.encode()), NO_STORE, *headers], b""
+        case Redirect(location, headers, status):
+            return status, [(b"location", location.encode()), NO_STORE, *headers], b""
         case Download(body, name, content_type):
             disposition = f'attachment; filename="{name}"'.encode()
             kind = (b"content-type", content_type.encode())
@@ -223,6 +239,7 @@ class _Page(_Endpoint):
             here=base + scope["path"],
             origin=context.portal_url or base_url(scope),
             cookie=terms,
+            branding=context.branding.with_look(sign_in.look(context, scope, place.shell, path)),
         )
         if place.view.writes:
             page.form = await _form(context, scope, receive, place.view.form_bytes)

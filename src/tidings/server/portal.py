@@ -3,6 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from tidings.api.app import Pages
@@ -15,14 +16,16 @@ from tidings.core.tasks import BuildTask
 from tidings.model.app import App
 from tidings.model.task import NewTask
 from tidings.model.token import Principal
-from tidings.portal import sign_in, site
+from tidings.portal import images, sign_in, site
+from tidings.portal.branding import Branding
 from tidings.portal.context import PortalContext
+from tidings.portal.images import BrandImage
 from tidings.portal.live import Live
 from tidings.portal.sessions import form_key
 from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
 from tidings.server.extension import AddedPages, Extension
-from tidings.settings import Settings
+from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Database, Read
 from tidings.tasks.kinds import bulk_replay, recover, replay
 from tidings.tasks.resending import ResendWindow
@@ -54,6 +57,7 @@ def pages(
         https_only=context.https_only,
         header_prefix="webhook" if settings.whitelabel_headers else "svix",
         portal_url=context.portal_url,
+        branding=branding_of(settings),
         settings={name: (text, "") for name, text in settings.masked().items()},
         more_tabs=added.tabs,
     )
@@ -73,6 +77,30 @@ def _beside(built: AsgiApp, apps: Mapping[str, AsgiApp]) -> AsgiApp:
 def live_parts(db: Database) -> Live:
     """Return the live parts of one process."""
     return Live(partial(changes.versions, db))
+
+
+def branding_of(settings: Settings) -> Branding:
+    """Return the look of the portal; raise `ConfigError` if an image cannot be used."""
+    return Branding(
+        name=settings.portal_name or Branding().name,
+        color=settings.portal_color,
+        color_dark=settings.portal_color_dark,
+        logo=_image("portal_logo", settings.portal_logo),
+        favicon=_image("portal_favicon", settings.portal_favicon),
+        back_url=settings.portal_back_url,
+        frame_ancestors=settings.portal_frame_ancestors,
+    )
+
+
+def _image(name: str, path: str | None) -> BrandImage | None:
+    if path is None:
+        return None
+    try:
+        return images.read(Path(path))
+    except OSError as error:
+        raise ConfigError(f"{name}: the file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{name} {error}") from error
 
 
 def _admit_all(_caller: Principal) -> None:
