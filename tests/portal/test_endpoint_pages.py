@@ -82,7 +82,15 @@ async def test_an_endpoint_shows_its_failures_settings_and_the_names_of_its_head
     page = await browser.open(f"/portal/{app}/endpoint/{endpoint}")
 
     assert f"/portal/{app}/message/{msg}/attempt/{attempt}" in page.links
-    for expected in ("Billing", "HTTP 503", "user.signup", "eu", "20 messages per second", "x-tenant"):
+    for expected in (
+        "Billing",
+        "HTTP 503",
+        "user.signup",
+        "eu",
+        "20 messages per second",
+        "x-tenant",
+        "1 attempt, 0 % succeeded",
+    ):
         assert expected in page.said
     assert "value-of-the-header" not in browser.text
     assert "whsec_" not in browser.text
@@ -229,7 +237,7 @@ async def test_a_read_only_link_shows_everything_and_changes_nothing(lite_site: 
     for path in ("endpoint", f"endpoint/{endpoint}"):
         page = await browser.open(f"/portal/{app}/{path}")
         assert 200 == browser.status
-        assert not [form for form in page.forms if "csrf" in form.values]
+        assert [f"/portal/{app}/sign-out"] == [form.action for form in page.forms if "csrf" in form.values]
         assert not [link for link in page.links if link.endswith(("/new", "/edit", "/delete", "/test", "/header"))]
     for path in ("endpoint/new", f"endpoint/{endpoint}/edit", f"endpoint/{endpoint}/header"):
         await browser.open(f"/portal/{app}/{path}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tidings import ids
-from tidings.core import attempts, endpoints, health, signing
+from tidings.core import attempts, endpoints, health, rollups, signing
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, Fault
 from tidings.model.attempt import AttemptFilter, MessageStatus
@@ -17,6 +17,7 @@ from tidings.model.rotation import GRACE_DEFAULT, GRACE_MAX
 from tidings.model.token import Capability
 from tidings.portal import listing
 from tidings.portal.faults import explained
+from tidings.portal.overview import bars_of
 from tidings.portal.request import PageRequest
 from tidings.portal.response import Answer
 from tidings.portal.view import Handler, Scope, View
@@ -54,8 +55,11 @@ async def _show(page: PageRequest, *, secret: str | None = None, faults: Sequenc
         AttemptFilter(status=MessageStatus.FAIL),
         with_message=True,
     )
+    totals = await rollups.totals_of_endpoints(services, app, [endpoint.id])
     values: dict[str, Any] = {
         "endpoint": endpoint,
+        "total": totals[endpoint.id].sum,
+        "bars": bars_of(totals[endpoint.id].hours),
         "failures": failed.items,
         "headers": sorted(await endpoints.headers(services, app, endpoint.id)),
         "limited_since": await health.throttled_since(services, app, endpoint.id),
