@@ -63,7 +63,7 @@ class Nodes:
     async def _take_over(self, node: int, worker: str) -> None:
         first, last = leases_of(node)
         total, freed = 0, _CHUNK
-        while freed == _CHUNK:
+        while freed:  # fewer than a chunk are not the last ones: those that changed meanwhile are left to the next call
             async with self._db.write() as tx:
                 freed = await deliveries.return_leased(tx, first=first, last=last, now=self._clock.now(), limit=_CHUNK)
             total += freed

@@ -177,7 +177,7 @@ class DeliveryRole:
 
     async def _free_leases(self) -> None:
         freed = _CHUNK
-        while freed == _CHUNK:
+        while freed:
             async with self._db.write(background=True, synced=False) as tx:
                 freed = await deliveries.return_expired(tx, before=_ALL, now=self._clock.now(), limit=_CHUNK)
 
