@@ -13,6 +13,7 @@ import pytest
 
 import docs
 import live
+from dev.kit import developing
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.drivers.store import known_migrations
 
@@ -156,11 +157,11 @@ def test_every_command_in_the_readme_exists(command: tuple[str, ...]) -> None:
     assert "Usage" in ran.stdout
 
 
-def ran(command: list[str], server: live.Live, token: str) -> str:
+def ran(command: list[str], folder: Path, url: str, token: str) -> str:
     """Run a command of a page as a reader does, and return its output."""
-    names = {"TIDINGS_URL": server.url, "TIDINGS_TOKEN": token}
+    names = {"TIDINGS_URL": url, "TIDINGS_TOKEN": token}
     environment = {**live.environment({"jwt_secret": live.SECRET}), **names}
-    ended = subprocess.run(command, cwd=server.folder, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert 0 == ended.returncode, ended.stderr
     return ended.stdout
 
@@ -170,20 +171,20 @@ def test_the_readme_runs_as_written(tmp_path: Path) -> None:
     with live.serving(f"sqlite:///{tmp_path}/t.db", tmp_path, "--allow-loopback", whitelist_subnets="[]") as server:
         (tmp_path / ".venv").symlink_to(sys.prefix)
         (tmp_path / "example.py").write_text(blocks("python")[0].replace(ON_THE_PAGE, server.url))
-        token = ran(["sh", "-c", f'{export}; printf %s "$TIDINGS_TOKEN"'], server, "")
-        printed = ran([sys.executable, "example.py"], server, token)
+        token = ran(["sh", "-c", f'{export}; printf %s "$TIDINGS_TOKEN"'], tmp_path, server.url, "")
+        printed = ran([sys.executable, "example.py"], tmp_path, server.url, token)
 
     assert "success 200\n" == printed
 
 
-def quickstart(folder: Path, server: live.Live) -> str:
+def quickstart(folder: Path, url: str) -> str:
     """Save the programs of the quickstart and return its commands as one script.
 
     The script pauses where a reader does: until the receiver listens, until both messages have failed, until the last
     message has arrived.
     """
     page = (ROOT / "docs/quickstart.md").read_text()
-    own = {ON_THE_PAGE: server.url, "8090": str(live.free_port())}
+    own = {ON_THE_PAGE: url, "8090": str(live.free_port())}
     programs = re.findall(r"Save this as `(\w+\.py)`.*?^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     for name, text in programs:
         (folder / name).write_text(replaced(text, own))
@@ -197,7 +198,7 @@ def quickstart(folder: Path, server: live.Live) -> str:
         "tasks list": "tasks list\nuntil grep -q 'invoice\":2' received && grep -q 'invoice\":3' received; do :; done",
     }
     commands = [match["text"] for match in BLOCK.finditer(page) if match["kind"] == "sh"]
-    assert "make serve\n" == commands[0]
+    assert "make dev\n" == commands[0]
     return f"set -em\n{replaced(''.join(commands[1:]), own | waits)}kill %1\n"
 
 
@@ -208,10 +209,8 @@ def replaced(text: str, words: dict[str, str]) -> str:
 
 
 def test_the_quickstart_runs_as_written(tmp_path: Path) -> None:
-    database = f"sqlite:///{tmp_path}/t.db"
-    # The retry comes too late to deliver the messages of the recovery.
-    with live.serving(database, tmp_path, "--allow-loopback", retry_schedule="[600]") as server:
-        printed = ran(["bash", "-c", quickstart(tmp_path, server)], server, "")
+    with developing(tmp_path) as server:
+        printed = ran(["bash", "-c", quickstart(tmp_path, server.url)], tmp_path, server.url, "")
 
     assert ['verified {"invoice":1}', 'verified {"invoice":2}', 'verified {"invoice":3}'] == sorted(
         (tmp_path / "received").read_text().splitlines()

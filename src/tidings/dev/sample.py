@@ -149,7 +149,7 @@ async def _add_type(services: Services, org_id: OrgId, sample: SampleType) -> No
 def _endpoint_draft(url: str) -> EndpointDraft:
     return EndpointDraft(
         url=url,
-        description="The inbox of `tidings dev`",
+        description="Inbox of tidings dev",
         uid=ENDPOINT_UID,
         version=1,
         disabled=False,
