@@ -133,7 +133,7 @@ def foreign() -> Iterator[str]:
 # Public operations that are served in part, and the missing part.
 PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's page is a placeholder."}
 # Groups of operations that a coming release will serve.
-PLANNED = ("v1.connector.", "v1.endpoint.transformation.", "v1.operational-webhook.")
+PLANNED = ("v1.connector.", "v1.endpoint.transformation.")
 # Served beyond the public operations: internal ones of Svix's document, and our own.
 INTERNAL = (
     "v1.management.authentication.create-api-token",

@@ -22,6 +22,7 @@ from tidings.api import (
     health,
     message_content,
     messages,
+    operational_endpoints,
     status,
     undelivered,
 )
@@ -51,6 +52,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *control.ROUTES,
     *authentication.ROUTES,
     *api_keys.ROUTES,
+    *operational_endpoints.ROUTES,
     *health.ROUTES,
     *status.ROUTES,
 )

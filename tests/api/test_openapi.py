@@ -174,7 +174,7 @@ def test_the_document_requires_rates_of_at_least_one(ours: Json) -> None:
         if member in schema.get("properties", {}) and not name.endswith("Out")
     ]
 
-    assert 10 == len(found)
+    assert 14 == len(found)
     assert {(1, 65_535)} == set(found)
 
 

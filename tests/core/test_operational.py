@@ -3,11 +3,12 @@
 
 import contextlib
 import json
+from functools import partial
 from typing import Any
 
 from tidings.clock import DAY
 from tidings.core import operational
-from tidings.ids import DEFAULT_ORG, timestamp_of
+from tidings.ids import DEFAULT_ORG, MANAGEMENT_ORG, timestamp_of
 from tidings.storage.drivers.database import Database
 
 NOW = 1_700_000_000_000
@@ -39,11 +40,28 @@ async def test_a_rolled_back_operational_event_is_not_stored(db: Database) -> No
     assert await _events(db) == []
 
 
-async def test_operational_events_older_than_a_week_are_deleted(db: Database) -> None:
+async def test_there_are_no_operational_events_about_the_management_organization(db: Database) -> None:
+    stored: list[str] = []
+    listener = partial(stored.append, "stored")
+    operational.listeners.add(listener)
+    try:
+        async with db.write() as tx:
+            await operational.emit(tx, MANAGEMENT_ORG, operational.ENDPOINT_CREATED, {}, NOW)
+        assert ([], []) == (stored, await _events(db))
+
+        async with db.write() as tx:
+            await operational.emit(tx, DEFAULT_ORG, operational.ENDPOINT_CREATED, {}, NOW)
+            assert [] == stored
+        assert ["stored"] == stored
+    finally:
+        operational.listeners.remove(listener)
+
+
+async def test_operational_events_older_than_two_weeks_are_deleted(db: Database) -> None:
     async with db.write() as tx:
-        for age in (8, 7.5, 6, 0):
+        for age in (15, 14.5, 13, 0):
             await operational.emit(tx, DEFAULT_ORG, f"{age}", {}, NOW - round(age * DAY))
 
     await operational.prune(db, NOW)
 
-    assert [kind for _, kind, _, _ in await _events(db)] == ["6", "0"]
+    assert [kind for _, kind, _, _ in await _events(db)] == ["13", "0"]

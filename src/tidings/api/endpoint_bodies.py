@@ -47,8 +47,8 @@ _THROTTLE: Final = "Endpoint throttle rate must be at least one if set"
 _EITHER_RATE: Final = "Endpoint rate limits must be at least 1 if set"
 _VERSION: Final = "Endpoint versions must be at least one if set"
 _PATCH_VERSION: Final = "Endpoint versions must be at least one"
-_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX})
-_OLD_SET: Final = Meta(
+TYPE_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX})
+OLD_TYPE_SET: Final = Meta(
     extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX, "deprecated": True}
 )
 _CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
@@ -80,9 +80,9 @@ class EndpointUpsertIn(In, kw_only=True):
     """A version number of your choice. 1 by default; it has no effect on deliveries."""
     disabled: bool = False
     """Whether the endpoint is disabled: a disabled endpoint receives nothing. False by default."""
-    event_types: Annotated[list[Name] | None, _SET] = None
+    event_types: Annotated[list[Name] | None, TYPE_SET] = None
     """The event types that the endpoint receives. Each must exist and not be archived. Null, the default, means all."""
-    filter_types: Annotated[list[Name] | None, _OLD_SET] = None
+    filter_types: Annotated[list[Name] | None, OLD_TYPE_SET] = None
     """The former name of `eventTypes`, which takes precedence."""
     channels: Annotated[list[Channel] | None, _CHANNEL_SET] = None
     """The endpoint receives only messages with one of these channels. Null, the default, means all messages."""
@@ -157,9 +157,9 @@ class EndpointPatch(In, kw_only=True):
     """The new version number. It has no effect on deliveries."""
     disabled: bool | UnsetType = UNSET
     """Whether the endpoint is disabled. Enabling it clears its failure record."""
-    event_types: Annotated[list[Name] | UnsetType | None, _SET] = UNSET
+    event_types: Annotated[list[Name] | UnsetType | None, TYPE_SET] = UNSET
     """The event types that the endpoint receives. Each must exist and not be archived. Null means all."""
-    filter_types: Annotated[list[Name] | UnsetType | None, _OLD_SET] = UNSET
+    filter_types: Annotated[list[Name] | UnsetType | None, OLD_TYPE_SET] = UNSET
     """The former name of `eventTypes`, which takes precedence."""
     channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET
     """The endpoint receives only messages with one of these channels. Null means all messages."""

@@ -71,8 +71,14 @@ class EndpointHeadersPatchIn(In, kw_only=True):
 async def get(call: Call[Query, Nothing]) -> Response:
     """Return the headers that every request to an endpoint carries, without the values of sensitive ones."""
     headers = await endpoints.headers(call.context.services, call.app, call.path["endpoint_id"])
-    visible = {name: value for name, value in headers.items() if not is_redacted(name)}
-    return json_response(200, EndpointHeadersOut(headers=visible, sensitive=tuple(filter(is_redacted, headers))))
+    shown, sensitive = visible(headers)
+    return json_response(200, EndpointHeadersOut(headers=shown, sensitive=sensitive))
+
+
+def visible(headers: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the headers whose values callers may see, and the names of the others."""
+    shown = {name: value for name, value in headers.items() if not is_redacted(name)}
+    return shown, tuple(filter(is_redacted, headers))
 
 
 async def put(call: Call[Query, EndpointHeadersIn]) -> Response:

@@ -100,7 +100,7 @@ async def patch(call: Call[Query, EndpointPatch]) -> Response:
     """
     body = call.body
     if body.url is not UNSET:
-        _require_https(call, normalize_url(body.url))
+        require_https(call, normalize_url(body.url))
     return await endpoints.change(
         call.context.services,
         call.app,
@@ -120,11 +120,11 @@ async def delete(call: Call[Query, Nothing]) -> Response:
 
 
 def _checked(call: Call[Query, Any], draft: EndpointDraft) -> EndpointDraft:
-    _require_https(call, draft.url)
+    require_https(call, draft.url)
     return draft
 
 
-def _require_https(call: Call[Query, Any], url: str) -> None:
+def require_https(call: Call[Query, Any], url: str) -> None:
     """Raise `invalid` if the settings require https and the URL has another scheme."""
     faults = tuple(https_faults(url)) if call.context.https_only else ()
     if faults:

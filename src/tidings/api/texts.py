@@ -19,7 +19,8 @@ TAGS: Final = {
     "Background Task Control": "Commands for background tasks, and ways to follow them.",
     "Authentication": "Tokens with which the users of an application call the API, and API keys.",
     "Health": "Health checks for load balancers and monitoring.",
-    "Webhook": "Operational events that the service records for the organization.",
+    "Webhook Endpoint": "Operational endpoints: the URLs that receive the operational events of the organization.",
+    "Webhook": "Operational events: what the service sends to the operational endpoints of the organization.",
 }
 """The description of each tag."""
 

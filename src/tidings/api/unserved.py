@@ -49,21 +49,6 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Operational events are recorded and not yet sent.",
-        "/api/v1",
-        """
-        GET /operational-webhook/endpoint v1.operational-webhook.endpoint.list
-        POST /operational-webhook/endpoint v1.operational-webhook.endpoint.create
-        GET /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.get
-        PUT /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.upsert
-        DELETE /operational-webhook/endpoint/{endpoint_id} v1.operational-webhook.endpoint.delete
-        GET /operational-webhook/endpoint/{endpoint_id}/headers v1.operational-webhook.endpoint.get-headers
-        PUT /operational-webhook/endpoint/{endpoint_id}/headers v1.operational-webhook.endpoint.set-headers
-        GET /operational-webhook/endpoint/{endpoint_id}/secret v1.operational-webhook.endpoint.get-secret
-        POST /operational-webhook/endpoint/{endpoint_id}/secret/rotate v1.operational-webhook.endpoint.rotate-secret
-        """,
-    ),
-    (
         "Connectors are not supported.",
         "/api/v1",
         """

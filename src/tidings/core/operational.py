@@ -2,19 +2,20 @@
 """Operational events: notifications to an organization's operators.
 
 An event is stored in the transaction of the change that it reports, so it exists if and only if the change does. The
-stored events are not delivered yet; they are deleted after a week.
+relay makes messages of the stored events. There are no events about the management organization: an operational
+endpoint that fails would cause events that are sent to it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tidings import ids
 from tidings.clock import DAY
-from tidings.ids import OrgId
+from tidings.ids import MANAGEMENT_ORG, OrgId
 from tidings.storage.drivers.database import Database, Write
-from tidings.storage.tables import health
+from tidings.storage.tables import operational_events
 
 ENDPOINT_CREATED: Final = "endpoint.created"
 ENDPOINT_UPDATED: Final = "endpoint.updated"
@@ -26,7 +27,21 @@ ATTEMPT_EXHAUSTED: Final = "message.attempt.exhausted"
 ATTEMPT_RECOVERED: Final = "message.attempt.recovered"
 TASK_FINISHED: Final = "background_task.finished"
 
-RETENTION_MS: Final = 7 * DAY
+TYPES: Final[Mapping[str, str]] = {
+    ENDPOINT_CREATED: "An endpoint was created.",
+    ENDPOINT_UPDATED: "An endpoint was changed, or its secret was rotated.",
+    ENDPOINT_DELETED: "An endpoint was deleted.",
+    ENDPOINT_DISABLED: "An endpoint was disabled, by a request or by its failures.",
+    ENDPOINT_ENABLED: "An endpoint was enabled.",
+    ATTEMPT_FAILING: "The fourth attempt of a message failed, and another follows.",
+    ATTEMPT_EXHAUSTED: "The last attempt of a message failed.",
+    ATTEMPT_RECOVERED: "A message was delivered after an event about its failures.",
+    TASK_FINISHED: "A background task ended: it succeeded, failed or was canceled.",
+}
+"""The types of operational events, each with its description."""
+
+RETENTION_MS: Final = 14 * DAY
+"""How long an event waits that cannot be sent, and how long the payload of its message is kept."""
 _CHUNK: Final = 1_000
 
 
@@ -46,9 +61,23 @@ async def emit(tx: Write, org_id: OrgId, type_: str, data: dict[str, Any], now: 
 
 async def emit_all(tx: Write, events: Sequence[OperationalEvent], now: int) -> None:
     """Store many operational events; see `emit`."""
-    rows = [(ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data)) for each in events]
+    rows = [
+        (ids.new(ids.MESSAGE, now), each.org_id, each.type, payload(each.type, each.data))
+        for each in events
+        if each.org_id != MANAGEMENT_ORG
+    ]
     if rows:
-        await health.add_events(tx, rows)
+        await operational_events.add(tx, rows)
+        tx.after_commit(_notify)
+
+
+listeners: Final[set[Callable[[], None]]] = set()
+"""Called after each commit that stored events; they are quick, and raise nothing."""
+
+
+def _notify() -> None:
+    for each in listeners:
+        each()
 
 
 def payload(type_: str, data: dict[str, Any]) -> str:
@@ -57,9 +86,9 @@ def payload(type_: str, data: dict[str, Any]) -> str:
 
 
 async def prune(db: Database, now: int) -> None:
-    """Delete events older than a week, in chunks."""
+    """Delete events older than their retention, in chunks."""
     before = ids.first_at(ids.MESSAGE, now - RETENTION_MS)
     deleted = _CHUNK
     while deleted == _CHUNK:
         async with db.write() as tx:
-            deleted = await health.expire_events(tx, before=before, limit=_CHUNK)
+            deleted = await operational_events.expire(tx, before=before, limit=_CHUNK)

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from tidings.clock import HOUR
 from tidings.core import retention, rollups
-from tidings.ids import MESSAGE, OrgId, first_at, timestamp_of
+from tidings.ids import MANAGEMENT_ORG, MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.tables import bucket_index, deletion
+from tidings.storage.tables import apps, bucket_index, deletion
 from tidings.storage.tables import rollups as rollup_rows
 
 Result = TypeVar("Result")
@@ -21,14 +21,22 @@ async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     """Delete an organization and everything in it; return the counts. A repeated call resumes an interrupted wipe."""
     deleted: Counter[str] = Counter()
     async with db.read() as read:
-        apps = await deletion.applications(read, org_id)
-    for app_id in apps:
+        own = await deletion.applications(read, org_id)
+    for app_id in own:
         await _wipe_application(db, app_id, chunk, deleted)
     while await _in_transaction(db, lambda tx: rollup_rows.delete_of_org(tx, org_id, limit=chunk)):
         pass
     while tasks := await _in_transaction(db, lambda tx: deletion.delete_tasks(tx, org_id, chunk)):
         deleted["tasks"] += tasks
     await _in_transaction(db, lambda tx: deletion.delete_rest(tx, org_id))
+    # After its events, which could become messages of this application.
+    async with db.read() as read:
+        operational = await apps.find(read, MANAGEMENT_ORG, org_id)
+    if operational is not None:
+        app_id = operational.id
+        while await _in_transaction(db, lambda tx: rollup_rows.delete_of_app(tx, MANAGEMENT_ORG, app_id, limit=chunk)):
+            pass
+        await _wipe_application(db, app_id, chunk, Counter())
     return deleted
 
 

@@ -5,7 +5,7 @@ import asyncio
 from typing import Final
 
 from tidings.clock import HOUR, MINUTE, SECOND, Clock
-from tidings.core import api_keys, health, message_retention, operational, retention, sessions
+from tidings.core import api_keys, health, message_retention, operational, operational_endpoints, retention, sessions
 from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.signing import encrypt_stored_secrets
@@ -110,9 +110,10 @@ class Housekeeping:
             failure("deleting old messages", error)
 
     async def run_once(self) -> None:
-        """Create partitions in advance, start the janitor, and delete expired records in chunks."""
+        """Create partitions and event types in advance, start the janitor, and delete expired records in chunks."""
         try:
             await store.create_partitions(self._db, self._clock.now())
+            await operational_endpoints.register_types(self._db, self._clock.now())
             await operational.prune(self._db, self._clock.now())
             await health.prune_idle_limits(self._db, self._clock.now())
             await sessions.prune_revocations(self._db, self._clock.now())

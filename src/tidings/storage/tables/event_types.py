@@ -53,6 +53,12 @@ ON CONFLICT (org_id, name) DO UPDATE SET description = excluded.description, arc
   updated_at = excluded.updated_at, schemas = excluded.schemas
 WHERE event_type.archived = 1
 """
+_ADD_MISSING: Final = (
+    "INSERT INTO event_type (org_id, name, description, archived, deprecated, created_at, updated_at)"
+    " SELECT given.org_id, given.name, given.description, 0, 0, given.at, given.at"
+    " FROM given(org_id text, name text, description text, at bigint) ON CONFLICT DO NOTHING"
+)
+_EXISTING: Final = "SELECT name FROM event_type WHERE org_id = :org AND name IN :names"
 
 
 async def find(read: Read, org_id: OrgId, name: str) -> EventType | None:
@@ -103,6 +109,16 @@ async def known(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
 async def add(tx: Write, event_type: EventType) -> bool:
     """Add an event type or replace an archived one; return whether the name was free."""
     return await tx.run(_ADD, **_values(event_type)) == 1
+
+
+async def existing(read: Read, org_id: OrgId, names: Sequence[str]) -> set[str]:
+    """Return the names that event types have, archived or not."""
+    return {row["name"] for row in await read.rows(_EXISTING, org=org_id, names=list(names))}
+
+
+async def add_missing(tx: Write, found: Sequence[EventType]) -> None:
+    """Add event types without schemas; leave those that exist as they are, archived or not."""
+    await tx.bulk(_ADD_MISSING, [(each.org_id, each.name, each.description, each.created_at) for each in found])
 
 
 async def change(tx: Write, event_type: EventType) -> None:

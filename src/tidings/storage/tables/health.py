@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Endpoint health: the failure records of endpoints, and operational events.
+"""Endpoint health: the failure records of endpoints.
 
 Each statement's condition states the row that it expects.
 Every write that begins or ends a record also calls `apps.advance_routing_version`, which refreshes the compiled
@@ -136,29 +136,3 @@ async def event_ids(read: Read, msg_ids: Sequence[str]) -> dict[str, str | None]
 async def app_uids(read: Read, app_ids: Sequence[str]) -> dict[str, str | None]:
     """Return the uids of applications by id; None for an application without one."""
     return {row["id"]: row["uid"] for row in await read.rows(_APP_UIDS, ids=app_ids)}
-
-
-# -----------------------------------------------------------------------------------------------------------------
-# Operational events, stored in the transaction of the change that they report and deleted after a retention time
-
-EventRow = tuple[str, str, str, str]
-"""An event's id, organization, type, and payload as JSON."""
-
-_ADD_EVENTS: Final = (
-    "INSERT INTO operational_event (id, org_id, type, payload)"
-    " SELECT * FROM given(id text, org_id text, type text, payload text)"
-)
-_EXPIRE_EVENTS: Final = (
-    "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event WHERE id < :before"
-    " ORDER BY id LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
-)
-
-
-async def add_events(tx: Write, events: Sequence[EventRow]) -> None:
-    """Insert events. Their ids sort by timestamp."""
-    await tx.bulk(_ADD_EVENTS, events)
-
-
-async def expire_events(tx: Write, *, before: str, limit: int) -> int:
-    """Delete up to `limit` of the events with ids less than `before`; return how many."""
-    return await tx.run(_EXPIRE_EVENTS, before=before, limit=limit)

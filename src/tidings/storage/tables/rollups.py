@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tidings.clock import HOUR
-from tidings.ids import ATTEMPT, OrgId, first_at
+from tidings.ids import ATTEMPT, AppId, OrgId, first_at
 from tidings.model.rollup import LATENCY_BOUNDS_MS, Owner, Rollups, Totals
 from tidings.storage.drivers.database import Read, Row, Sql, Write
 
@@ -284,6 +284,7 @@ _DELETE: Final = (
 )
 _DELETE_EXPIRED: Final = _DELETE.format(which="hour < CAST(:before AS BIGINT)")
 _DELETE_OF_ORG: Final = _DELETE.format(which="org_id = :org")
+_DELETE_OF_APP: Final = _DELETE.format(which="org_id = :org AND app_id = :app")
 
 
 async def count_expired(read: Read, before: int, *, limit: int) -> int:
@@ -299,6 +300,11 @@ async def delete_expired(tx: Write, before: int, *, limit: int) -> int:
 async def delete_of_org(tx: Write, org_id: OrgId, *, limit: int) -> int:
     """Delete up to `limit` rollups of an organization; return how many."""
     return await tx.run(_DELETE_OF_ORG, org=org_id, limit=limit)
+
+
+async def delete_of_app(tx: Write, org_id: OrgId, app_id: AppId, *, limit: int) -> int:
+    """Delete up to `limit` rollups of an application; return how many."""
+    return await tx.run(_DELETE_OF_APP, org=org_id, app=app_id, limit=limit)
 
 
 # -----------------------------------------------------------------------------------------------------------------
