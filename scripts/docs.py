@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidings.api.routes import PREFIX, Access
-from tidings.api.unserved import UNSERVED
+from tidings.api.unserved import OF_SDKS, UNSERVED
 from tidings.config import FOREIGN
 from tidings.metrics.catalog import CATALOG
 from tidings.model.task import TRANSITIONS, WIRE_STATUS, CountChange, State
@@ -206,6 +206,13 @@ def beyond() -> Iterator[str]:
             yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {kind} |"
 
 
+def of_sdks() -> Iterator[str]:
+    yield "| operation | route | |"
+    yield "|---|---|---|"
+    for each in OF_SDKS:
+        yield f"| `{each.operation}` | `{each.method} {each.path}` | {each.reason} |"
+
+
 def server_settings() -> Iterator[str]:
     yield "| setting of PostgreSQL | recommended | |"
     yield "|---|---|---|"
@@ -234,6 +241,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "totals": totals,
     "contract": contract,
     "beyond": beyond,
+    "of_sdks": of_sdks,
     "server_settings": server_settings,
 }
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)

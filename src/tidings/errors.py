@@ -105,6 +105,7 @@ def unavailable(detail: str) -> AppError:
     return AppError(ErrorKind.UNAVAILABLE, "unavailable", detail)
 
 
-def not_implemented(operation: str) -> AppError:
-    """Return the error for an operation of the contract that this service does not implement."""
-    return AppError(ErrorKind.NOT_IMPLEMENTED, "not_implemented", f"The operation {operation} is not implemented.")
+def not_implemented(operation: str, reason: str) -> AppError:
+    """Return the error for an operation that this service does not implement; `reason` is a sentence."""
+    detail = f"The operation {operation} is not implemented. {reason}"
+    return AppError(ErrorKind.NOT_IMPLEMENTED, "not_implemented", detail)

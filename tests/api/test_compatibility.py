@@ -11,13 +11,14 @@ import docs
 from api.kit import SECRET, Api, Json
 from tidings.api.openapi import document
 from tidings.api.routes import PREFIX
-from tidings.api.unserved import UNSERVED, Unserved
+from tidings.api.unserved import OF_SDKS, UNSERVED, Unserved
 from tidings.core.access import issue_org_token
 from tidings.ids import OrgId
 from tidings.table import TABLE
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
-EACH = pytest.mark.parametrize("unserved", UNSERVED, ids=lambda unserved: unserved.operation)
+EVERY = (*UNSERVED, *OF_SDKS)
+EACH = pytest.mark.parametrize("unserved", EVERY, ids=lambda unserved: unserved.operation)
 
 
 def _plain(path: str) -> str:
@@ -29,16 +30,16 @@ def _url(unserved: Unserved) -> str:
 
 
 def _refusal(unserved: Unserved, request_id: str) -> Json:
-    detail = f"The operation {unserved.operation} is not implemented. Request id: {request_id}"
+    detail = f"The operation {unserved.operation} is not implemented. {unserved.reason} Request id: {request_id}"
     return {"code": "not_implemented", "detail": detail}
 
 
 def test_no_operation_is_both_served_and_refused() -> None:
     served = {(route.method, _plain(PREFIX + route.path)) for route in TABLE}
 
-    assert set() == {each.operation for each in UNSERVED} & {route.operation for route in TABLE}
-    assert set() == {(each.method, _plain(each.path)) for each in UNSERVED} & served
-    assert len(UNSERVED) == len({each.operation for each in UNSERVED})
+    assert set() == {each.operation for each in EVERY} & {route.operation for route in TABLE}
+    assert set() == {(each.method, _plain(each.path)) for each in EVERY} & served
+    assert len(EVERY) == len({each.operation for each in EVERY})
 
 
 def test_every_public_operation_of_the_contract_is_served_or_refused(shared_dir: Path) -> None:
@@ -68,6 +69,19 @@ def test_the_page_lists_every_public_operation(shared_dir: Path) -> None:
     assert set() == set(docs.OWN) & (internal | set(expected))
 
 
+def test_the_other_operations_of_sdks_are_internal_or_not_in_the_contract(shared_dir: Path) -> None:
+    contract = json.loads((shared_dir / "contract" / "svix-openapi.json").read_text())
+    theirs = {
+        (method.upper(), _plain(path)): operation
+        for path, methods in contract["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    for each in OF_SDKS:
+        operation = theirs.get((each.method, _plain(each.path)))
+        assert operation is None or (each.operation, True) == (operation["operationId"], operation["x-internal"])
+
+
 @EACH
 async def test_an_unserved_operation_is_refused_by_its_name(lite: Api, unserved: Unserved) -> None:
     headers = {"authorization": f"Bearer {lite.token}"}
@@ -82,7 +96,7 @@ async def test_an_unserved_operation_is_refused_by_its_name(lite: Api, unserved:
 
 @EACH
 async def test_another_method_at_its_path_is_not_allowed(lite: Api, unserved: Unserved) -> None:
-    known = {each.method for each in UNSERVED if _plain(each.path) == _plain(unserved.path)}
+    known = {each.method for each in EVERY if _plain(each.path) == _plain(unserved.path)}
     headers = {"authorization": f"Bearer {lite.token}"}
 
     for method in METHODS - known:

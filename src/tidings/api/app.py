@@ -22,7 +22,7 @@ from tidings.api.intake import Intake
 from tidings.api.openapi import document
 from tidings.api.request_log import record_of
 from tidings.api.routes import PREFIX, Access, AnyRoute, Call
-from tidings.api.unserved import UNSERVED, route_of
+from tidings.api.unserved import OF_SDKS, UNSERVED, route_of
 from tidings.api.wire import encode, read
 from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, read_body
 from tidings.asgi.location import base_path, base_url, has_encoded_slash
@@ -81,7 +81,8 @@ def _beside(api: AsgiApp, pages: Pages) -> AsgiApp:
 
 def _by_path(table: Iterable[AnyRoute]) -> dict[str, list[AnyRoute]]:
     """Group the routes by path, so that a literal segment precedes a parameter that would match it."""
-    placed = [(PREFIX + route.path, route) for route in table] + [(each.path, route_of(each)) for each in UNSERVED]
+    placed = [(PREFIX + route.path, route) for route in table]
+    placed += [(each.path, route_of(each)) for each in (*UNSERVED, *OF_SDKS)]
     groups: dict[str, list[AnyRoute]] = {}
     for path, route in sorted(placed, key=lambda each: [segment.startswith("{") for segment in each[0].split("/")]):
         groups.setdefault(path, []).append(route)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Public operations of the contract that this service does not implement; after authentication they respond 501.
+"""Operations that this service does not implement; after authentication they respond 501 with the reason.
 
-They are not in the OpenAPI document. The page of operations is generated from this table.
+They are the public ones of the contract, and the others that the official SDKs have methods for. They are not in the
+OpenAPI document. The page of operations is generated from these tables.
 """
 
 from collections.abc import Iterator
@@ -143,15 +144,52 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
 )
 
+# Operations of newer SDKs: internal ones of the contract, and some that it does not have.
+_SDK_GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "Destinations are not supported; messages are sent to endpoints.",
+        "/api/v1/app/{app_id}/destination",
+        """
+        GET / v1.destination.list
+        POST / v1.destination.create
+        GET /{destination_id} v1.destination.get
+        PUT /{destination_id} v1.destination.upsert
+        PATCH /{destination_id} v1.destination.patch
+        DELETE /{destination_id} v1.destination.delete
+        GET /{destination_id}/headers v1.destination.headers-get
+        PATCH /{destination_id}/headers v1.destination.headers-patch
+        GET /{destination_id}/secret v1.destination.get-secret
+        POST /{destination_id}/secret/rotate v1.destination.rotate-secret
+        GET /{destination_id}/transformation v1.destination.transformation.get
+        PATCH /{destination_id}/transformation v1.destination.transformation.patch
+        """,
+    ),
+    (
+        "Autoconfig is not supported; create the endpoint with its URL.",
+        "/api/v1/app/{app_id}/autoconfig",
+        """
+        POST / v1.autoconfig.create
+        GET /{autoconfig_id} v1.autoconfig.get
+        DELETE /{autoconfig_id} v1.autoconfig.delete
+        POST /{autoconfig_id}/rotate v1.autoconfig.rotate
+        PUT /{autoconfig_id}/endpoint v1.autoconfig.set-endpoint
+        PUT /{autoconfig_id}/destination v1.autoconfig.set-destination
+        """,
+    ),
+)
 
-def _listed() -> Iterator[Unserved]:
-    for reason, base, lines in _GROUPS:
+
+def _listed(groups: tuple[tuple[str, str, str], ...]) -> Iterator[Unserved]:
+    for reason, base, lines in groups:
         for line in lines.strip().splitlines():
             method, path, operation = line.split()
             yield Unserved(method, base + path.rstrip("/"), operation, reason)
 
 
-UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed())
+UNSERVED: Final[tuple[Unserved, ...]] = tuple(_listed(_GROUPS))
+"""The public operations of the contract that are not served."""
+OF_SDKS: Final[tuple[Unserved, ...]] = tuple(_listed(_SDK_GROUPS))
+"""Other operations that the official SDKs have methods for, and that are not served."""
 
 
 def route_of(unserved: Unserved) -> AnyRoute:
@@ -159,7 +197,7 @@ def route_of(unserved: Unserved) -> AnyRoute:
 
     async def refused(call: Call[Query, Nothing]) -> Response:
         del call
-        raise not_implemented(unserved.operation)
+        raise not_implemented(unserved.operation, unserved.reason)
 
     return Route(
         method=unserved.method,
