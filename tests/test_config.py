@@ -201,3 +201,13 @@ def test_a_settings_file_that_is_not_toml_is_named_in_the_error(tmp_path: Path, 
 
     assert said in _complaint(file)
     assert "cannot read" in _complaint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8071", "ftp://a", "http://", "http://a:0", "http://u:p@a", "http://a?b"]
+)
+def test_the_address_of_operational_webhooks_is_a_url_with_a_host(address: str) -> None:
+    with pytest.raises(ConfigError, match="operational_webhook_address must"):
+        load({"SVIX_OPERATIONAL_WEBHOOK_ADDRESS": address})
+
+    assert "http://a:1/b/" == load({"SVIX_OPERATIONAL_WEBHOOK_ADDRESS": "http://a:1/b/"}).operational_webhook_address

@@ -23,7 +23,6 @@ _NOT_SETTINGS: Final = ("url", "token", "server_url", "test_pg")
 _NO_BROKER: Final = "tidings has no queue outside the database."
 _NO_CACHE: Final = "tidings has no cache outside the process."
 FOREIGN: Final[Mapping[str, str]] = {
-    "operational_webhook_address": "Operational events are stored in the database and not sent elsewhere.",
     **dict.fromkeys(("queue_type", "queue_dsn", "queue_prefix", "queue_max_poll_secs"), _NO_BROKER),
     **dict.fromkeys(("rabbit_dsn", "rabbit_consumer_prefetch_size", "redis_pending_duration_secs"), _NO_BROKER),
     **dict.fromkeys(("cache_type", "cache_dsn", "sentinel_service_name"), _NO_CACHE),

@@ -128,6 +128,7 @@ class Settings(PortalSettings):
         if self.app_portal_url and not self.app_portal_url.startswith(("http://", "https://")):
             raise ConfigError("app_portal_url must be a URL that starts with http:// or https://")
         _refuse("opentelemetry_address", values.collector_fault(self.opentelemetry_address))
+        _refuse("operational_webhook_address", values.service_fault(self.operational_webhook_address))
         _refuse("proxy_addr", values.proxy_fault(self.proxy_addr))
         if self.proxy_resolves_names and not self.proxy_addr:
             raise ConfigError("proxy_resolves_names needs a proxy: set proxy_addr too")

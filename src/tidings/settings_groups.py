@@ -83,6 +83,11 @@ class ServiceSettings:
         "Public URL of this server, for the links of `app-portal-access`. Default: the URL that the caller used.",
         None,
     )
+    operational_webhook_address: str | None = setting(
+        "URL of a service with this API and the same `jwt_secret`. Operational events are posted there as messages, and"
+        " not sent from here. Default: this service sends them to the operational endpoints.",
+        None,
+    )
     log_level: str = setting("`error`, `warning`, `info` or `debug`; `trace` counts as `debug`.", "info")
     log_format: str = setting(
         "`text` for a terminal, `json` for machines; `auto` is `json` if `environment` is `prod`, otherwise `text`."

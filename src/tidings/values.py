@@ -118,6 +118,15 @@ def collector_fault(url: str | None) -> str | None:
     return None if is_valid else "must be a URL that starts with http:// or https://"
 
 
+def service_fault(url: str | None) -> str | None:
+    """Return the fault of the URL of another service of this API, or None. The fault does not quote the URL."""
+    found = collector_fault(url)
+    if found or not url:
+        return found
+    parts = urlsplit(url)
+    return "must have no user, query or fragment" if "@" in parts.netloc or parts.query or parts.fragment else None
+
+
 def noproxy_fault(rules: tuple[str, ...]) -> str | None:
     """Return the fault of the proxy exceptions, or None."""
     for rule in rules:

@@ -10,3 +10,4 @@ async def test_the_go_sdk_sends_and_verifies_a_message(server: Tenant, receiver:
     found = await compiled.check(compiled.program("go", "go", "test"), server, receiver)
 
     assert found["version"].startswith("1.")
+    assert [True, "d", True, True, True, "404 not_found"] == found["operational"]

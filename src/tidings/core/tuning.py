@@ -50,6 +50,22 @@ class CoreTuning:
     """The part of a SQLite file that stays free for new rows."""
     encrypted_at_once: int = 100
     """The endpoints whose stored secrets one transaction encrypts."""
+    relay_events: int = 500
+    """The most operational events that one transaction of the relay takes."""
+    relay_deliveries: int = 2_000
+    """The most deliveries that it creates, unless one event has more."""
+    relay_linger_seconds: float = 0.05
+    """How long the relay waits for more events: an outage causes many at a time."""
+    relay_give_way_seconds: float = 0.05
+    """The longest time that the relay waits for foreground writes before its own."""
+    posted_events: int = 100
+    """The most operational events that are posted to another service at a time."""
+    posting_turn_seconds: float = 5.0
+    """How long after a batch has begun another node may post: a second post of an event is harmless."""
+    relay_pause_seconds: float = 1.0
+    """The first pause after a failure of the relay; each further one is twice as long."""
+    relay_longest_pause_seconds: float = 60.0
+    """The longest pause."""
     watch_seconds: float = 1.0
     """The interval between two queries for a watched task."""
     streams_per_token: int = 32

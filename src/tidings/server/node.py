@@ -49,6 +49,7 @@ from tidings.server.extension import Extension
 from tidings.server.housekeeping import Housekeeping
 from tidings.server.http import http_server
 from tidings.server.portal import live_parts, pages
+from tidings.server.relaying import relay_loop
 from tidings.settings import Settings
 from tidings.spans import spans
 from tidings.storage.drivers.database import Database, StorageError
@@ -140,6 +141,7 @@ class Node:
         # A process without the role works on no task, and requeues tasks with expired leases.
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
+        self._relay = relay_loop(settings, db, self._clock, self._notifier, secret=secrets.current, node=self._node)
         self._task_watcher: TaskWatcher | None = None
         self._access_log = AccessLog(self._clock) if settings.access_log else None
         self._live = live_parts(db)
@@ -229,6 +231,7 @@ class Node:
         await self._join()
         if self._delivery is not None:
             await self._delivery.start()
+            self._chores.append(asyncio.create_task(self._relay.run()))
         await self._runner.start()
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
         self._chores.append(asyncio.create_task(self._housekeeping.run_hourly()))
@@ -341,3 +344,5 @@ class Node:
             self._delivery.schedule.due_at(found.deliveries_at)
         if found.tasks_at is not None and found.tasks_at <= found.now:
             self._runner.wake()
+        if found.has_events:
+            self._relay.wake()

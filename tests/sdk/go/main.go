@@ -49,6 +49,7 @@ func main() {
 	j.repair(time.Now())
 	j.rotate()
 	j.refusals()
+	j.operational()
 	must(json.NewEncoder(os.Stdout).Encode(j.found))
 }
 
@@ -137,6 +138,28 @@ func (j *journey) refusals() {
 	}
 	sort.Strings(keys)
 	j.found["refused"], j.found["kept"] = keys, kept
+}
+
+// operational calls the nine methods of operational endpoints, under the names of this release.
+func (j *journey) operational() {
+	api := j.client.OperationalWebhook.Endpoint
+	uid, description := "ops.of-go", "d"
+	types := []string{"endpoint.disabled"}
+	in := models.OperationalWebhookEndpointIn{Url: j.given.Receiver, Uid: &uid, FilterTypes: types, Secret: &j.given.Secret}
+	made := got(api.Create(j.ctx, in, nil))
+	listed := got(api.List(j.ctx, nil)).Data
+	first := got(api.Get(j.ctx, uid)).Id == made.Id && len(listed) == 1 && made.FilterTypes[0] == types[0]
+	change := models.OperationalWebhookEndpointUpdate{Url: j.given.Receiver, Uid: &uid, Description: &description}
+	put := got(api.Update(j.ctx, made.Id, change))
+	before := got(api.GetSecret(j.ctx, uid)).Key
+	must(api.RotateSecret(j.ctx, uid, models.OperationalWebhookEndpointSecretIn{}, nil))
+	after := got(api.GetSecret(j.ctx, uid)).Key
+	headers := map[string]string{"x-mine": "1"}
+	must(api.UpdateHeaders(j.ctx, uid, models.OperationalWebhookEndpointHeadersIn{Headers: headers}))
+	kept := got(api.GetHeaders(j.ctx, uid)).Headers["x-mine"] == "1"
+	must(api.Delete(j.ctx, uid))
+	_, err := api.Get(j.ctx, uid)
+	j.found["operational"] = []any{first, put.Description, before == j.given.Secret, after != before, kept, refusal(err)}
 }
 
 func refusal(err error) string {

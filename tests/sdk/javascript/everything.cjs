@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every method that the official SDK for JavaScript has for applications, endpoints, event types, messages, attempts
-// and portal access. Takes {"url", "token", "receiver"} as JSON on standard input; prints what it called and what it
+// Every method that the official SDK for JavaScript has for applications, endpoints, event types, messages, attempts,
+// portal access and operational endpoints. Takes {"url", "token", "receiver"} as JSON on standard input; prints what it called and what it
 // did not.
 "use strict";
 
@@ -161,6 +161,34 @@ async function portal(svix, app, serverUrl) {
   await refused(401, theirs.application.get(app));
 }
 
+// The methods of operational endpoints are one level deeper than the others, so they count separately.
+async function operational(svix, app, receiver) {
+  const names = new Set();
+  const api = svix.operationalWebhook.endpoint;
+  const call = (name, ...given) => names.add(name) && api[name](...given);
+  await tell(receiver, { secret: SECRET });
+  const before = (await (await fetch(new URL("/report", receiver))).json()).length;
+  const made = await call("create", { url: receiver, uid: "ops", secret: SECRET, eventTypes: ["endpoint.created"] });
+  assert.deepEqual([made.uid, made.eventTypes], ["ops", ["endpoint.created"]]);
+  assert.deepEqual(ids(await call("list")), [made.id]);
+  assert.equal((await call("get", "ops")).id, made.id);
+  assert.equal((await call("getSecret", made.id)).key, SECRET);
+  await svix.endpoint.create(app, { url: URL_ });
+  const report = async () => (await (await fetch(new URL("/report", receiver))).json()).slice(before);
+  const [[, , isValid, status]] = await until(report, (seen) => seen.length > 0);
+  assert.deepEqual([isValid, status], [true, 200]);
+  const put = await call("upsert", "ops", { url: receiver, uid: "new", description: "d" });
+  assert.deepEqual([put.id, put.uid, put.description, put.eventTypes ?? null], [made.id, "new", "d", null]);
+  await call("setHeaders", "new", { headers: { "x-mine": "1" } });
+  assert.deepEqual((await call("getHeaders", "new")).headers, { "x-mine": "1" });
+  await call("rotateSecret", "new", {});
+  assert.notEqual((await call("getSecret", "new")).key, SECRET);
+  await call("delete", "new");
+  await refused(404, call("get", "new"));
+  const every = Object.getOwnPropertyNames(Object.getPrototypeOf(api));
+  return every.filter((name) => name !== "constructor" && !names.has(name)).map((name) => `operational.${name}`);
+}
+
 async function main() {
   const { url, token, receiver } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
   const plain = new Svix(token, { serverUrl: url });
@@ -170,12 +198,13 @@ async function main() {
   await endpoints(svix, app);
   await attempts(svix, app, await messages(svix, app, receiver));
   await portal(svix, app, url);
+  const leftOperational = await operational(plain, app, receiver);
   const every = RESOURCES.flatMap((resource) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(plain[resource]))
       .filter((name) => name !== "constructor" && typeof plain[resource][name] === "function")
       .map((name) => `${resource}.${name}`),
   );
-  const left = every.filter((name) => !called.has(name)).sort();
+  const left = [...every.filter((name) => !called.has(name)), ...leftOperational].sort();
   process.stdout.write(JSON.stringify({ called: [...called].sort(), left }));
 }
 

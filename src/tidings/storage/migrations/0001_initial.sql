@@ -33,7 +33,7 @@
 --
 --   written by the service, at most a few times a second
 --     throttle            a rate limit in use. Deleted after a day without deliveries.
---     operational_event   notifications to organizations. Deleted after 7 days.
+--     operational_event   notifications to organizations, until the relay takes them.
 --     setting             a few values of the installation, some 20 rows. Never deleted.
 --     node                PostgreSQL only: the running nodes. Deleted at the end of a node, or by the other ones.
 --     schema_migration    the migrations that ran (created by the program before this file).

@@ -47,7 +47,8 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
   (SELECT json_object_agg(id, version) FROM api_key WHERE changed_at >= :keys_since) AS keys,
   (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND {IS_LOST}) AS lost,
-  EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known
+  EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known,
+  EXISTS (SELECT 1 FROM operational_event) AS has_events
 """
 _ROWS: Final = 16
 _WRITE: Final = (
@@ -72,6 +73,8 @@ class HeartbeatResult:
     """The nodes that do not hold their liveness lock, with their worker names."""
     is_known: bool
     """Whether the table `node` has a row for this node."""
+    has_events: bool
+    """Whether there are operational events to pass on."""
 
 
 async def heartbeat(read: Read, *, since: int, keys_since: int, node: int) -> HeartbeatResult:
@@ -88,6 +91,7 @@ async def heartbeat(read: Read, *, since: int, keys_since: int, node: int) -> He
         keys=json.loads(row["keys"] or "{}"),
         lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
         is_known=row["is_known"],
+        has_events=row["has_events"],
     )
 
 
