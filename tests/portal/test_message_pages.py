@@ -123,12 +123,49 @@ async def test_a_message_is_resent_once(site: Site) -> None:
     form = (await browser.open(f"/portal/{app}/message/{msg}")).form("/resend")
     headers = {"origin": "http://tidings"}
 
-    sent = [await browser.client.post(form.action, data=form.values, headers=headers) for _ in range(2)]
+    sent = [
+        await browser.client.post(form.action, data={**form.values, "endpoint": endpoint}, headers=headers)
+        for _ in range(2)
+    ]
 
     assert [303, 303] == [each.status_code for each in sent]
     page = await browser.open(f"/portal/{app}/message/{msg}", done="resent")
     assert "The message is being resent." in page.said
     assert "Scheduled A resend or a task requested another attempt." in page.said
+
+
+async def test_one_page_resends_to_two_endpoints(lite_site: Site) -> None:
+    api, app = lite_site.api, await lite_site.api.app()
+    endpoints = [await api.endpoint(app), await api.endpoint(app)]
+    msg = await api.message(app)
+    for each in endpoints:
+        await _settled(api, app, each, msg)
+    browser = await lite_site.portal(app)
+    form = (await browser.open(f"/portal/{app}/message/{msg}")).form("/resend")
+
+    for each in endpoints:
+        await browser.post(form.action, endpoint=each, **form.values)
+
+    assert 2 == browser.page.said.count("A resend or a task requested another attempt.")
+
+
+async def test_a_message_is_followed_while_a_request_is_due_soon(site: Site) -> None:
+    api, app = site.api, await site.api.app()
+    endpoint = await api.endpoint(app)
+    msg = await api.message(app)
+    browser = await site.portal(app)
+
+    page = await browser.open(f"/portal/{app}/message/{msg}")
+    [url] = [given["hx-sse:connect"] for _, given in page.tags if "hx-sse:connect" in given]
+    assert f"/portal/{app}/message/{msg}/live" == url
+    await _settled(api, app, endpoint, msg)
+    page = await browser.open(f"/portal/{app}/message/{msg}")
+    assert not [given for _, given in page.tags if "hx-sse:connect" in given]
+    stream = await browser.client.get(url)
+    assert "text/event-stream" == stream.headers["content-type"].partition(";")[0]
+    assert "Delivered" in stream.text
+    assert "event: over" in stream.text
+    assert 'name="csrf"' not in stream.text
 
 
 async def test_a_resend_that_is_not_possible_says_why(lite_site: Site) -> None:
@@ -141,13 +178,13 @@ async def test_a_resend_that_is_not_possible_says_why(lite_site: Site) -> None:
     await browser.open(f"/portal/{app}/message/{msg}")
     form = browser.page.form("/resend")
     await api.call("PATCH", f"/app/{app}/endpoint/{endpoint}", json={"disabled": True})
-    page = await browser.post(form.action, **form.values)
+    page = await browser.post(form.action, endpoint=endpoint, **form.values)
     assert (409, True) == (browser.status, "Enable it, then resend the message" in page.said)
 
     await api.call("DELETE", f"/app/{app}/msg/{msg}/content")
     page = await browser.open(f"/portal/{app}/message/{msg}")
     assert not [each for each in page.forms if each.action.endswith("/resend")]
-    page = await browser.post(form.action, **{**form.values, "once": "other"})
+    page = await browser.post(form.action, **{**form.values, "once": "other", "endpoint": endpoint})
     assert (400, True) == (browser.status, "its payload has expired or was deleted" in page.said)
     await browser.open(f"/portal/{app}/message/{msg}/payload")
     assert 404 == browser.status
@@ -164,7 +201,7 @@ async def test_a_deleted_endpoint_stays_in_the_explanation_without_a_link(lite_s
     page = await browser.open(f"/portal/{app}/message/{msg}")
     assert "Removed" in page.said
     assert f"/portal/{app}/endpoint/{endpoint}" not in page.links
-    assert not [each for each in page.forms if each.action.endswith("/resend")]
+    assert not [given for tag, given in page.tags if given.get("form") == "resend"]
     page = await browser.open(f"/portal/{app}/message/{msg}/attempt/{attempt}")
     assert (200, True) == (browser.status, "Endpoint Deleted" in page.said)
 

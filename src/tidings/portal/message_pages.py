@@ -4,16 +4,20 @@
 from typing import Any, Final
 
 from tidings import ids
+from tidings.clock import MINUTE
 from tidings.core import attempts, endpoints, explanations, messages
+from tidings.core.changes import Subject, SubjectKind
 from tidings.core.explanations import EndpointExplanation, ExplanationRequest
 from tidings.core.idempotency import Response
 from tidings.errors import not_found
 from tidings.model.attempt import AttemptFilter
 from tidings.model.endpoint import Endpoint
+from tidings.model.explanation import DeliveryState
 from tidings.model.message import Message
 from tidings.model.page import Cursor, Order
 from tidings.model.token import Capability
 from tidings.portal import listing
+from tidings.portal.live import LastPart
 from tidings.portal.request import PageRequest
 from tidings.portal.response import Answer, Download
 from tidings.portal.view import Scope, View
@@ -56,19 +60,48 @@ async def offered(page: PageRequest) -> tuple[Endpoint, ...]:
 
 async def shown(page: PageRequest) -> Answer:
     """Show a message: its payload, its state at each endpoint with the reason, and its attempts."""
-    services, app = page.services, page.app
     message = await _message(page)
-    states = await explanations.page(
-        services,
-        ExplanationRequest(
-            app, message.id, listing.cursor(page, ids.ENDPOINT, Order.ASCENDING, _ENDPOINTS), page.context.attempts_max
-        ),
-    )
+    values = await _part_values(page, message)
+    return page.page("message.html", message=message, **values)
+
+
+async def follow(page: PageRequest) -> Answer:
+    """Follow the states and the attempts of a message until nothing is due soon."""
+    msg_id = (await _message(page)).id
+    listing.cursor(page, ids.ENDPOINT)  # a damaged position is an error before the stream begins
+
+    async def render(shared: PageRequest) -> str:
+        message = await messages.get(shared.services, shared.app, msg_id, with_payload=True)
+        values = await _part_values(shared, message)
+        text = shared.part("message_part.html", message=message, **values)
+        return LastPart(text) if values["is_over"] else text
+
+    return page.follow(render, Subject(SubjectKind.APPLICATION, page.app.id))
+
+
+async def _part_values(page: PageRequest, message: Message) -> dict[str, Any]:
+    """Return the values of the part that follows a message."""
+    services, app = page.services, page.app
+    position = listing.cursor(page, ids.ENDPOINT, Order.ASCENDING, _ENDPOINTS)
+    states = await explanations.page(services, ExplanationRequest(app, message.id, position, page.context.attempts_max))
     made = await attempts.page_of_message(
         services, app, message.id, Cursor(Order.DESCENDING, _ATTEMPTS), AttemptFilter(), endpoint_ref=None
     )
-    known = {row.endpoint.id: row.endpoint for row in states.items}
-    return page.page("message.html", message=message, found=states, made=made, known=known, is_sendable=_is_sendable)
+    return {
+        "found": states,
+        "made": made,
+        "known": {row.endpoint.id: row.endpoint for row in states.items},
+        "is_sendable": _is_sendable,
+        "is_over": not any(_is_due_soon(row, page.now) for row in states.items),
+    }
+
+
+def _is_due_soon(row: EndpointExplanation, now: int) -> bool:
+    """Return whether a request is in flight or due within a minute; a page does not follow a later one."""
+    found = row.explanation
+    if found.state is DeliveryState.IN_FLIGHT:
+        return True
+    return found.next_attempt_at is not None and found.next_attempt_at <= now + MINUTE
 
 
 async def _message(page: PageRequest) -> Message:
@@ -92,12 +125,13 @@ async def payload(page: PageRequest) -> Answer:
 
 async def resend(page: PageRequest) -> Answer:
     """Resend a message to one endpoint."""
+    endpoint = page.form["endpoint"]
     await attempts.resend(
         page.services,
         page.app,
         msg_ref=page.path["msg_id"],
-        endpoint_ref=page.form["endpoint"],
-        idempotency_key=page.idempotency_key(),
+        endpoint_ref=endpoint,
+        idempotency_key=page.idempotency_key(endpoint),
         render=lambda _endpoint: Response(202),
     )
     return page.redirect("message", page.path["msg_id"], done="resent")
@@ -106,6 +140,7 @@ async def resend(page: PageRequest) -> Answer:
 VIEWS: Final = (
     View(scope=Scope.APPLICATION, path="/message", handler=listed),
     View(scope=Scope.APPLICATION, path=_PAGE_ONE, handler=shown),
+    View(scope=Scope.APPLICATION, path=f"{_PAGE_ONE}/live", handler=follow),
     View(scope=Scope.APPLICATION, path=f"{_PAGE_ONE}/payload", handler=payload),
     View(
         scope=Scope.APPLICATION,

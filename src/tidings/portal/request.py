@@ -151,12 +151,12 @@ class PageRequest:
         """Return the token of a form that is sent to an action, as `url` returns it."""
         return self.session.form_token(unquote(action.removeprefix(self.base).partition("?")[0]))
 
-    def idempotency_key(self) -> str | None:
-        """Return the key under which the form takes effect once, even if it is sent twice."""
+    def idempotency_key(self, about: str = "") -> str | None:
+        """Return the key under which the form takes effect once for what it is about, even if it is sent twice."""
         once = self.form[ONCE]
         if not once:
             return None
-        return scoped_key(self.principal, "POST", self.here, b"", once.encode()[:256])
+        return scoped_key(self.principal, "POST", self.here, about.encode(), once.encode()[:256])
 
     def part(self, template: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template needs
         """Render a part of a page, which gets the request as `page` beside the given values."""

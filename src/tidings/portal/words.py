@@ -100,7 +100,7 @@ ADVICE: Final = {
     "channel_not_matched": "Change the channels of the endpoint for later messages, or resend this one.",
     "endpoint_created_later": "Resend the message if this endpoint needs it.",
     "endpoint_changed_later": "Resend the message if this endpoint needs it.",
-    "unknown": "Resend the message if this endpoint needs it.",
+    "unknown": "A test event is sent to one endpoint only. Resend the message if this endpoint needs it.",
 }
 """What to do next, by the code of a reason."""
 
