@@ -68,6 +68,8 @@ async def test_a_link_has_a_look_of_its_own_until_the_next_link(site: Site) -> N
     assert "https://acme.example/?a=1&b=2" in page.links
     assert "theme.css?color=%23aa0000" in browser.text
 
+    assert "Acme & Co" in (await browser.open(f"/portal/{app}/endpoint/ep_unknown")).said
+
     await browser.post("/portal/sign-in", key=await _link(site.api, app))
     assert "Acme" not in browser.page.said
 

@@ -185,6 +185,19 @@ async def test_a_form_without_its_token_is_refused(lite_site: Site) -> None:
     assert (403, True) == (browser.status, "out of date" in page.said)
 
 
+async def test_a_page_about_an_error_leads_back_to_the_portal(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    browser = await lite_site.portal(app)
+
+    page = await browser.open(f"/portal/{app}/endpoint/ep_unknown")
+    assert [f"/portal/{app}"] == page.links
+    page = await browser.open("/portal/app_%22%3E%3Cb%3E/x")
+    assert 404 == browser.status
+    assert ["/portal/app_%22%3E%3Cb%3E"] == page.links
+    page = await lite_site.browser().open(f"/portal/{app}")
+    assert [] == page.links
+
+
 async def test_no_cookie_counts_on_the_api(lite_site: Site) -> None:
     browser = await lite_site.console()
 

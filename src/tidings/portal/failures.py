@@ -3,13 +3,16 @@
 
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from tidings.asgi.http import AsgiScope
 from tidings.asgi.location import base_path
 from tidings.errors import AppError, ErrorKind
-from tidings.portal import rendering
+from tidings.ids import APP
+from tidings.portal import rendering, sign_in
+from tidings.portal.branding import Branding
 from tidings.portal.context import PortalContext
+from tidings.portal.request import PORTAL
 from tidings.portal.response import Answer, Html, Redirect
 
 _STATUS: Final = {
@@ -50,19 +53,46 @@ def page(context: PortalContext, scope: AsgiScope, error: AppError | None) -> An
     if error is not None and error.kind is ErrorKind.UNAUTHORIZED and is_console and scope["method"] == "GET":
         query = urlencode({"next": scope["path"], **({} if error.code == "no_session" else {"why": "ended"})})
         return Redirect(f"{base_path(scope)}/console/sign-in?{query}")
+    app_id = _portal_of(scope["path"])
+    home = "/console" if is_console else ""
+    if app_id is not None and (error is None or error.kind is not ErrorKind.UNAUTHORIZED):
+        home = f"/portal/{quote(app_id, safe='')}"
     title, detail, status = _words(error)
     is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     text = rendering.render(
         "failure.html",
         base=base_path(scope),
-        branding=context.branding,
+        branding=_branding(context, scope, app_id),
         title=title,
         detail=detail,
         faults=() if error is None else error.faults,
         request_id=scope.get("tidings.request_id", b"").decode("latin-1") if is_ours else "",
-        home="/console" if is_console else "",
+        home=home,
+        home_name="To the console" if is_console else "To the overview",
     )
     return Html(text, status, ((b"retry-after", b"1"),) if status == HTTPStatus.TOO_MANY_REQUESTS else ())
+
+
+def _portal_of(path: str) -> str | None:
+    """Return the application in the path of a portal, or None."""
+    parts = path.split("/")
+    is_portal = len(parts) > 2 and parts[1] == "portal" and parts[2].startswith(APP)  # noqa: PLR2004 - "", portal, id
+    return parts[2] if is_portal and _is_text(parts[2]) else None
+
+
+def _is_text(text: str) -> bool:
+    """Return whether an address can contain a text: the path of a request may contain lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _branding(context: PortalContext, scope: AsgiScope, app_id: str | None) -> Branding:
+    if app_id is None:
+        return context.branding
+    return context.branding.with_look(sign_in.look(context, scope, PORTAL, {"app_id": app_id}))
 
 
 def _words(error: AppError | None) -> tuple[str, str, int]:
