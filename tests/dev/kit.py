@@ -111,6 +111,11 @@ class DevBrowser:
         [target, *_] = [link for link in self.page.links if words in link]
         self.open(str(self.response.url.join(target)))
 
+    def ask(self, action: str, **fields: str) -> None:
+        """Send the form on the page that only reads, as a query."""
+        form = self.page.form(action)
+        self.open(str(self.response.url.join(form.action).copy_merge_params({**form.values, **fields})))
+
     def submit(self, action: str, **fields: str) -> None:
         """Send the form on the page whose action ends so."""
         form = self.page.form(action)
