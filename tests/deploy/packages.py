@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -22,12 +22,17 @@ def tracked() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name and (CHECKOUT / name).is_file()]
 
 
-def built(folder: Path) -> Path:
-    """Build the source distribution and the wheel from a clean copy in a folder; return the folder with both."""
+def built(folder: Path, change: Callable[[Path], None] | None = None) -> Path:
+    """Build the source distribution and the wheel from a clean copy in a folder; return the folder with both.
+
+    `change` receives the package in the copy before the build.
+    """
     source, dist = folder / "source", folder / "dist"
     for name in tracked():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, source / name)
+    if change is not None:
+        change(source / "src/tidings")
     dist.mkdir()
     subprocess.run([sys.executable, "-c", BUILD], cwd=source, capture_output=True, check=True)
     return dist

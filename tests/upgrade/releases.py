@@ -69,15 +69,25 @@ def entry_of(folder: Path) -> list[str]:
 
 def old_release(folder: Path) -> Path:
     """Return a folder with the package of the old release; skip the test if its commit is not at hand."""
+    wheel = old_wheel(folder)
+    if wheel is None:
+        return CHECKOUT / "src"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "package")
+    return folder / "package"
+
+
+def old_wheel(folder: Path) -> Path | None:
+    """Build the wheel of the old release; return None if it is this checkout."""
     commit = fixture().commit
     if commit is None:
-        return CHECKOUT / "src"
+        return None
     known = subprocess.run(
         ["git", "-C", str(CHECKOUT), "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True, check=False
     )
     if known.returncode:
         pytest.skip(f"the commit {commit} of {OLD} is not in this clone: fetch the whole history")
-    tree, wheels, package = folder / "tree", folder / "wheels", folder / "package"
+    tree, wheels = folder / "tree", folder / "wheels"
     _run("git", "-C", str(CHECKOUT), "worktree", "add", "--detach", str(tree), commit)
     try:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps"]
@@ -85,21 +95,24 @@ def old_release(folder: Path) -> Path:
     finally:
         _run("git", "-C", str(CHECKOUT), "worktree", "remove", "--force", str(tree))
     [wheel] = wheels.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(package)
-    return package
+    return wheel
 
 
 def next_release(folder: Path, migrations: dict[str, str]) -> Path:
     """Return a folder with the package of this checkout as the next release, with more migrations."""
     package = folder / "tidings"
     shutil.copytree(CHECKOUT / "src/tidings", package, ignore=shutil.ignore_patterns("__pycache__"))
+    make_next(package, migrations)
+    return folder
+
+
+def make_next(package: Path, migrations: dict[str, str]) -> None:
+    """Turn a copy of this package into the next release, with more migrations."""
     init = package / "__init__.py"
     init.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{NEXT}"', init.read_text()))
     last = known_migrations()[-1].version
     for number, (name, text) in enumerate(migrations.items(), last + 1):
         (package / f"storage/migrations/{number:04}_{name}.sql").write_text(text)
-    return folder
 
 
 def _run(*command: str, **given: Any) -> None:
