@@ -7,7 +7,7 @@ from api.kit import Api, Json
 from tidings.clock import parse_rfc3339
 from tidings.core.tuning import CoreTuning
 from tidings.ids import timestamp_of
-from tidings.model.attempt_headers import AttemptHeaders, to_text
+from tidings.model.attempt_headers import encoded
 from tidings.storage.drivers.database import ListTuning, StorageTuning
 
 
@@ -48,10 +48,10 @@ async def test_the_recorded_headers_of_an_attempt_are_shown_until_its_response_i
     app = await api.app()
     endpoint, msg = await api.endpoint(app), await api.message(app)
     attempt = await api.attempt(app, endpoint, msg, status=2, code=500)
-    headers = AttemptHeaders("webhook", 1_700_000_000, "v1,abc=", ("X-Key",), (("Server", "nginx"),), is_truncated=True)
+    headers = encoded("webhook", 1_700_000_000, "v1,abc=", ("X-Key",), "Server: nginx", is_truncated=True)
     async with api.db.write() as tx:
         sql = "UPDATE attempt SET headers = :headers, number = NULL, task_id = 'qtask_1' WHERE id = :id"
-        await tx.run(sql, headers=to_text(headers), id=attempt)
+        await tx.run(sql, headers=headers, id=attempt)
     path = f"/app/{app}/msg/{msg}/attempt/{attempt}"
 
     signature = [

@@ -126,7 +126,7 @@ def _facts(
     request: UndeliveredRequest,
     now: int,
 ) -> DeliveryFacts:
-    """Return what explains a row. Nobody canceled it, and the endpoint's past does not matter: it was to be sent."""
+    """Return what explains a row. No task canceled it, and the endpoint's past does not matter: it was to be sent."""
     at = timestamp_of(message.id)
     subject = MessageFacts(
         at=at,

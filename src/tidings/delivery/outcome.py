@@ -13,7 +13,7 @@ from tidings.clock import SECOND
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent, HealthEventKind
 from tidings.delivery.framing import headers_of
 from tidings.delivery.pending_request import Reply
-from tidings.model.attempt_headers import AttemptHeaders, fitting, masked, to_text
+from tidings.model.attempt_headers import block_of, configured, encoded, fitting, is_plain, masked
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.storage.tables.deliveries import SettledDelivery
@@ -82,6 +82,8 @@ class ReceiverDirective(Flag):
     """Disable the endpoint, as requested by the status 410."""
 
 
+_FINAL: Final = tuple(b"HTTP/1.%d %d" % (minor, digit) for minor in (0, 1) for digit in range(2, 10))
+"""The starts of responses that are no interim ones."""
 _DIRECTIVES: Final = {"abort-message": ReceiverDirective.ABORT_MESSAGE, "disable": ReceiverDirective.DISABLE}
 
 
@@ -141,11 +143,17 @@ def recorded_headers(receiver: Receiver, timestamp: int, signed: bytes, reply: R
     `timestamp` is in seconds; `family` is the prefix of the signature headers. Without a response the request may not
     have been sent.
     """
-    names, has_more_names = fitting((name, "") for name, _ in receiver.headers)
-    received, has_more = fitting(masked(headers_of(reply.head), receiver.headers))
-    configured = tuple(name for name, _ in names)
-    found = AttemptHeaders(family, timestamp, signed.decode(), configured, received, has_more_names or has_more)
-    return to_text(found)
+    own = configured(receiver.headers)
+    head = reply.head
+    first, end = head.find(b"\r\n"), head.find(b"\r\n\r\n")
+    block = head[first + 2 : end] if 0 <= first < end else b""
+    is_truncated = own.is_truncated
+    if block and head.startswith(_FINAL) and is_plain(block, own.secrets):
+        text = block.decode(errors="replace")
+    else:
+        kept, has_more = fitting(masked(headers_of(head), own.secrets))
+        text, is_truncated = block_of(kept), is_truncated or has_more
+    return encoded(family, timestamp, signed.decode(), own.names, text, is_truncated=is_truncated)
 
 
 def next_wait_ms(schedule: Sequence[int], attempts: int, hint: RetryHint, *, now: int, chance: float) -> int | None:

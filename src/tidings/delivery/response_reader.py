@@ -80,7 +80,7 @@ class ResponseReader:
         """Whether the connection can carry another response after this one."""
         self._early = b""
         self._head = b""
-        """The bytes that completed the head. Those before them are in `_early`."""
+        """The head as it was received, and possibly bytes of the body."""
         self._must_close = False
         self._is_complete = False
         self._room = self._max_body_bytes
@@ -95,7 +95,7 @@ class ResponseReader:
         """Read bytes; return whether the response is complete or cut off at a bound. Raises ResponseError."""
         self.received += len(data)
         if not self.status:
-            self._head = data
+            self._head = self._early + data
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -108,7 +108,7 @@ class ResponseReader:
         """Return the reply to a request that was sent at `started_at`, with the part of the body that was read."""
         duration_ms = int((self.head_at - started_at) * 1000)
         reply = Reply(self.status, b"".join(self._chunks), duration_ms, error)
-        reply.head = self._early + self._head
+        reply.head = self._head
         if self._is_complete:
             self._head = b""  # an idle connection keeps no bytes
         if self._headers:

@@ -121,7 +121,7 @@ class Sender:
         )
         if (not delivered or delivery.manual or self._records_every) and signed:
             recorded = recorded_headers(delivery.receiver, began // SECOND, signed, reply, self._family)
-            attempt = attempt._replace(headers=recorded)
+            attempt = attempt.with_headers(recorded)
         if delivered and is_normal and delivery.attempts < FAILING_AFTER:
             return SendResult(delivery, attempt, delivered)
         kinds = health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)

@@ -13,19 +13,21 @@ from bench.seed_data import SeedData
 from message_path import add_app, add_endpoint
 from tasks.kit import explained
 from tidings.clock import SystemClock
-from tidings.ids import ATTEMPT, MESSAGE, AppId, EndpointId, MessageId
+from tidings.ids import ATTEMPT, DEFAULT_ORG, MESSAGE, AppId, EndpointId, MessageId
 from tidings.model.attempt import AttemptFilter, MessageStatus, StatusCodeClass
 from tidings.model.message import EVERY_MESSAGE, MessageFilter
 from tidings.model.page import Cursor, Order, PageWindow
+from tidings.model.undelivered import UndeliveredFilter, UndeliveredState
 from tidings.storage import lists as filtered
 from tidings.storage.drivers.database import Database, Dialect, Read, Row, Statement, Value
+from tidings.storage.lists import UndeliveredScope, UndeliveredWindow
 from tidings.storage.tables import attempts
 from tidings.storage.tables import messages as message_rows
 
 COUNT = 2_000
 WHOLE = {
-    Dialect.SQLITE: r"SCAN (message|attempt|delivery|bucket_index)$",
-    Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|bucket_index) .*rows=\d{3,}",
+    Dialect.SQLITE: r"SCAN (message|attempt|delivery|bucket_index)$|USE TEMP B-TREE FOR (GROUP BY|DISTINCT)",
+    Dialect.POSTGRESQL: r"Seq Scan on (message_\d+|attempt_\d+|bucket_index|delivery) .*rows=\d{3,}",
 }
 """The text of a plan that scans a whole table with rows."""
 PLANNED = (
@@ -100,6 +102,19 @@ class Lists:
         ids = [self.endpoint(name) for name in self.seed.endpoints]
         await attempts.recent_attempts(read, ids, SystemClock().now())
 
+    async def undelivered(
+        self, read: Read, state: UndeliveredState, wanted: MessageFilter = EVERY_MESSAGE, *, whole: bool = False
+    ) -> None:
+        scope = UndeliveredScope(DEFAULT_ORG, None if whole else self.endpoint("dead"))
+        filters, now = UndeliveredFilter(state=state, messages=wanted), SystemClock().now()
+        for order in Order:
+            await filtered.page_of_undelivered(read, scope, filters, UndeliveredWindow(order, 11), now)
+        await filtered.summary_of_undelivered(read, scope, filters, now)
+
+    async def summaries(self, read: Read) -> None:
+        pairs = [(MessageId(each), self.endpoint("dead")) for each in self.seed.messages[-20:]]
+        await message_rows.summaries_of_attempts(read, pairs)
+
     async def explained(self, read: Read) -> None:
         ends = sorted(self.seed.endpoints.values())
         msg = MessageId(self.seed.messages[COUNT // 2])
@@ -118,6 +133,8 @@ BUCKET_INDEX = (
     r"SEARCH bucket_index USING PRIMARY KEY \(owner=\? AND name=\? AND bucket>\? AND bucket<\?\)|bucket_index_owner"
 )
 ENDED = r"attempt_ended|endpoint_id_msg_id_idx"
+EXHAUSTED = r"USING (COVERING )?INDEX attempt_exhausted|endpoint_id_msg_id_idx"
+EXHAUSTED_OF_ORG = r"USING INDEX attempt_org_exhausted|org_id_msg_id_endpoint_id_idx"
 OF_MESSAGE = r"sqlite_autoindex_attempt_1|attempt_\w+_pkey"
 OF_PAIR = r"sqlite_autoindex_attempt_1 \(msg_id=\? AND endpoint_id=\?|Index Cond: \(\(\S*msg_id = .*endpoint_id = "
 """For any number of endpoints per message."""
@@ -167,6 +184,31 @@ ASKED: dict[str, tuple[str, Callable[[Lists, Read], Awaitable[None]]]] = {
         r"delivery_due",
         lambda lists, read: lists.attempted(read, AttemptFilter(status=SENDING), "dead"),
     ),
+    "scheduled at an endpoint": (
+        r"delivery_due \(endpoint_id=\? AND lane=\? AND due_at>|on delivery_due|using delivery_due",
+        lambda lists, read: lists.undelivered(read, UndeliveredState.SCHEDULED),
+    ),
+    "scheduled in an organization": (
+        r"delivery_org \(org_id=\? AND due_at>|on delivery_org|using delivery_org",
+        lambda lists, read: lists.undelivered(read, UndeliveredState.SCHEDULED, whole=True),
+    ),
+    "in flight": (
+        "delivery_lease_expiry",
+        lambda lists, read: lists.undelivered(read, UndeliveredState.IN_FLIGHT, whole=True),
+    ),
+    "exhausted at an endpoint": (
+        EXHAUSTED,
+        lambda lists, read: lists.undelivered(read, UndeliveredState.EXHAUSTED),
+    ),
+    "exhausted, of rare messages": (
+        EXHAUSTED,
+        lambda lists, read: lists.undelivered(read, UndeliveredState.EXHAUSTED, RARE),
+    ),
+    "exhausted in an organization": (
+        EXHAUSTED_OF_ORG,
+        lambda lists, read: lists.undelivered(read, UndeliveredState.EXHAUSTED, COMMON, whole=True),
+    ),
+    "attempts of undelivered messages": (OF_PAIR, lambda lists, read: lists.summaries(read)),
     "destinations": (OF_MESSAGE, lambda lists, read: lists.destinations(read)),
     "explanations": (OF_MESSAGE, lambda lists, read: lists.explained(read)),
     "health of endpoints": (

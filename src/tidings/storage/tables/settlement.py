@@ -41,7 +41,7 @@ class AttemptRow(NamedTuple):
     """A value of `DeliveryEnd`, if the delivery ended after this attempt without a success."""
     task_id: str | None = None
     headers: str | None = None
-    """The recorded headers, as `attempt_headers.to_text` returns them."""
+    """The recorded headers, as `attempt_headers.encoded` returns them."""
 
     @classmethod
     def of(  # noqa: PLR0913 - one for each column that the delivery does not have
@@ -76,6 +76,10 @@ class AttemptRow(NamedTuple):
             None,
         )
         return tuple.__new__(cls, values)  # a third of the cost of the constructor, which parses arguments in Python
+
+    def with_headers(self, headers: str) -> "AttemptRow":
+        """Return the row with its recorded headers."""
+        return tuple.__new__(AttemptRow, (*self[:-1], headers))
 
 
 _ALL_COLUMNS: Final = Table("attempt", AttemptRow._fields)
