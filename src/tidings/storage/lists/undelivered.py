@@ -82,7 +82,8 @@ def _due(key: str, values: str, order: Order) -> Sql:
     """
     equal = " AND ".join(f"{name} = {value}" for name, value in zip(key.split(", "), values.split(", "), strict=True))
     by_key = ", ".join(f"{name} {_WAYS[order]}" for name in key.split(", "))
-    rows = f"SELECT due_at AS at, {_COLUMNS} FROM delivery WHERE lease IS NULL AND {_past('due_at', order)}"
+    # `+ 0` keeps the comparison of the position from selecting an index that has the due times of all endpoints.
+    rows = f"SELECT due_at AS at, {_COLUMNS} FROM delivery WHERE lease IS NULL AND {_past('due_at + 0', order)}"
     in_order = _in_order("due_at", order)
     return Sql(
         sqlite=f"SELECT * FROM ({rows} AND {equal} AND due_at >= :low AND due_at <= :high {in_order}) AS due",
@@ -145,6 +146,11 @@ _EXISTS: Final = (
     " (SELECT 1 FROM application WHERE application.id = endpoint.app_id AND application.deleted_at IS NULL) = 1"
     " LIMIT 1) = 1"
 )
+# A count looks at each endpoint once: there are many more deliveries.
+_ALIVE: Final = (
+    ", alive AS MATERIALIZED (SELECT c.endpoint_id AS endpoint_id FROM (SELECT DISTINCT endpoint_id FROM c) AS c"
+    f" WHERE 1 = 1{_EXISTS})"
+)
 
 
 def page_statement(column: str, filters: UndeliveredFilter, order: Order) -> Sql:
@@ -154,18 +160,22 @@ def page_statement(column: str, filters: UndeliveredFilter, order: Order) -> Sql
         "SELECT c.*, CASE WHEN {matches} THEN 1 ELSE 0 END AS is_match FROM ({source}) AS c"
         f" ORDER BY c.at {way}, c.msg_id {way}, c.endpoint_id {way}",
         source=_source(column, filters.state, order),
-        matches=_matches(column, filters),
+        matches=_matches(filters)
+        + (_EXISTS if column == "org_id" and filters.state is UndeliveredState.EXHAUSTED else ""),
     )
 
 
 def count_statement(column: str, filters: UndeliveredFilter) -> Sql:
     """Return the statement that counts: candidates, those in the list, and their least message."""
+    is_whole = column == "org_id" and filters.state is UndeliveredState.EXHAUSTED
     return composed(
-        "SELECT count(*) AS candidates, coalesce(sum(is_match), 0) AS found,"
+        "WITH c AS MATERIALIZED ({source}){alive} SELECT count(*) AS candidates, coalesce(sum(is_match), 0) AS found,"
         " min(CASE WHEN is_match = 1 THEN msg_id END) AS oldest FROM (SELECT c.msg_id AS msg_id,"
-        " CASE WHEN {matches} THEN 1 ELSE 0 END AS is_match FROM ({source}) AS c) AS counted",
+        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c) AS counted",
         source=_source(column, filters.state, Order.ASCENDING),
-        matches=_matches(column, filters),
+        alive=_ALIVE if is_whole else "",
+        matches=_matches(filters),
+        is_alive=" AND c.endpoint_id IN (SELECT endpoint_id FROM alive)" if is_whole else "",
     )
 
 
@@ -179,7 +189,7 @@ def _source(column: str, state: UndeliveredState, order: Order) -> Sql | str:
             return _exhausted(column, order)
 
 
-def _matches(column: str, filters: UndeliveredFilter) -> str:
+def _matches(filters: UndeliveredFilter) -> str:
     found = "1 = 1"
     if filters.since is not None:
         found += " AND c.msg_id >= :first"
@@ -189,7 +199,7 @@ def _matches(column: str, filters: UndeliveredFilter) -> str:
         conditions = messages.filter_conditions(filters.messages)
         found += f" AND (SELECT 1 FROM message WHERE message.id = c.msg_id{conditions} LIMIT 1) = 1"
     if filters.state is UndeliveredState.EXHAUSTED:
-        found += _IS_EXHAUSTED + (_EXISTS if column == "org_id" else "")
+        found += _IS_EXHAUSTED
     return found
 
 
