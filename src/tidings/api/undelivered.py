@@ -105,10 +105,10 @@ class ListUndelivered(Out, kw_only=True):
     """Whether the list ends with this page. A page may have few items, or none, though the list goes on."""
     prev_iterator: str | UnsetType | None = UNSET
     """Where the previous page ends: pass it as the parameter `iterator`. Absent on an empty page."""
-    count: UndeliveredCount
-    """The number of deliveries in the list, on all its pages."""
+    count: UndeliveredCount | None
+    """The number of deliveries in the list, on all its pages. Null if the request has an iterator."""
     oldest_message_at: Timestamp | None
-    """When the oldest message was created, of those that were counted. Null if there is none."""
+    """When the oldest message was created, of those that were counted. Null if there is none, or no count."""
 
 
 class UndeliveredQuery(Query, kw_only=True):
@@ -159,15 +159,18 @@ async def page_of_organization(call: Call[UndeliveredQuery, Nothing]) -> Respons
     return _response(*found)
 
 
-def _response(page: UndeliveredPage, summary: UndeliveredSummary) -> Response:
-    body = list_body(page, _render)
+def _response(page: UndeliveredPage, summary: UndeliveredSummary | None) -> Response:
+    body, oldest_at, count = list_body(page, _render), None, None
+    if summary is not None:
+        oldest_at = summary.oldest_at
+        count = UndeliveredCount(count=summary.count.count, is_exact=summary.count.is_exact)
     found = _Body(
         data=body.data,
         iterator=body.iterator,
         done=body.done,
         prev_iterator=body.prev_iterator,
-        count=UndeliveredCount(count=summary.count.count, is_exact=summary.count.is_exact),
-        oldest_message_at=None if summary.oldest_at is None else format_timestamp(summary.oldest_at),
+        count=count,
+        oldest_message_at=None if oldest_at is None else format_timestamp(oldest_at),
     )
     return json_response(200, found)
 
@@ -179,7 +182,7 @@ class _Body(Out, kw_only=True):
     iterator: str | None
     done: bool
     prev_iterator: str | UnsetType | None = UNSET
-    count: UndeliveredCount
+    count: UndeliveredCount | None
     oldest_message_at: Timestamp | None
 
 

@@ -138,12 +138,14 @@ class RemoteUndeliveredPage(msgspec.Struct, rename="camel"):
 
     data: list[RemoteUndelivered]
     done: bool
-    count: RemoteUndeliveredCount
+    count: RemoteUndeliveredCount | None
     oldest_message_at: str | None
     iterator: str | None = None
 
-    def summary(self, state: str) -> str:
-        """Return the number of messages in a state, and the age of the oldest one, as a sentence."""
+    def summary(self, state: str) -> str | None:
+        """Return the number of messages in a state, and the age of the oldest one, as a sentence; None if unknown."""
+        if self.count is None:
+            return None
         number = f"{self.count.count:,}{'' if self.count.is_exact else '+'}"
         noun = "delivery is" if self.count == RemoteUndeliveredCount(1, is_exact=True) else "deliveries are"
         oldest = f"; the oldest message was created at {self.oldest_message_at}" if self.oldest_message_at else ""
@@ -194,7 +196,9 @@ def list_undelivered(  # noqa: PLR0913 - each is a flag
         return
     page = _undelivered.decode(body)
     _print(_LIST_COLUMNS, [each.fields for each in page.data])
-    typer.echo(page.summary(state.value), err=True)
+    summary = page.summary(state.value)
+    if summary is not None:
+        typer.echo(summary, err=True)
     _note_more(page.iterator, done=page.done)
 
 

@@ -49,8 +49,8 @@ UndeliveredPage = Page[UndeliveredDelivery]
 
 async def page_of_endpoint(
     services: Services, app: App, ref: str, request: UndeliveredRequest
-) -> tuple[UndeliveredPage, UndeliveredSummary]:
-    """Return a page of the undelivered messages of an endpoint (id or uid), and the number of them."""
+) -> tuple[UndeliveredPage, UndeliveredSummary | None]:
+    """Return a page of the undelivered messages of an endpoint (id or uid), with the first page their number."""
     async with services.db.read() as read:
         endpoint = await endpoints.get(read, app.id, ref)
         return await _page(read, UndeliveredScope(app.org_id, endpoint.id), request, services.clock.now())
@@ -58,8 +58,8 @@ async def page_of_endpoint(
 
 async def page_of_organization(
     services: Services, org_id: OrgId, request: UndeliveredRequest
-) -> tuple[UndeliveredPage, UndeliveredSummary]:
-    """Return a page of the undelivered messages of an organization, and the number of them.
+) -> tuple[UndeliveredPage, UndeliveredSummary | None]:
+    """Return a page of the undelivered messages of an organization, with the first page their number.
 
     Exhausted deliveries of deleted endpoints and applications are left out.
     """
@@ -69,13 +69,14 @@ async def page_of_organization(
 
 async def _page(
     read: Read, scope: UndeliveredScope, request: UndeliveredRequest, now: int
-) -> tuple[UndeliveredPage, UndeliveredSummary]:
+) -> tuple[UndeliveredPage, UndeliveredSummary | None]:
     cursor, window = request.cursor, request.cursor.window()
     position = None if cursor.key is None else UndeliveredKey.parse(cursor.key)
     found = await lists.page_of_undelivered(
         read, scope, request.filters, UndeliveredWindow(window.order, window.rows, position), now
     )
-    summary = await lists.summary_of_undelivered(read, scope, request.filters, now)
+    is_first = cursor.iterator is None  # a count of thousands takes much longer than a page
+    summary = await lists.summary_of_undelivered(read, scope, request.filters, now) if is_first else None
     return await _explained(read, found, request, now), summary
 
 
