@@ -41,11 +41,12 @@ class Site:
         assert browser.status == 200, browser.text
         return browser
 
-    async def stream(self, browser: "Browser", path: str) -> OpenStream:
-        """Open the stream of a live part, and take its first part."""
+    async def stream(self, browser: "Browser", path: str, *, first: str = "") -> OpenStream:
+        """Open the stream of a live part, and take its first part, which is `first` if that is given."""
         stream = OpenStream(self.app, browser.client.build_request("GET", path))
         assert await stream.status() == 200
-        assert await stream.part()
+        part = await stream.part()
+        assert part == first if first else part
         return stream
 
     async def console(self, token: str | None = None) -> "Browser":

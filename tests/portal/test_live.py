@@ -11,7 +11,7 @@ import pytest
 from tidings.asgi.stream import Stream
 from tidings.core.changes import Subject, SubjectKind
 from tidings.errors import AppError, not_found
-from tidings.portal.live import OVER, LastPart, Live, LiveTuning, event
+from tidings.portal.live import CHANGED, OVER, LastPart, Live, LiveTuning, event
 from tidings.portal.sessions import SHARED_PART
 from tidings.storage.drivers.database import Unavailable
 
@@ -25,7 +25,7 @@ class World:
     """Subjects with their versions, and the parts that show them."""
 
     live: Live = field(init=False)
-    tuning: LiveTuning = field(default_factory=lambda: LiveTuning(seconds=NEVER, check_seconds=NEVER))
+    tuning: LiveTuning = field(default_factory=lambda: LiveTuning(seconds=NEVER, check_seconds=NEVER, render_share=0.0))
     versions: dict[Subject, str] = field(default_factory=lambda: {ONE: "1", OTHER: "1"})
     looks: list[int] = field(default_factory=list)
     rendered: list[str] = field(default_factory=list)
@@ -44,6 +44,12 @@ class World:
             return self.may_read
 
         return self.live.follow(subject.id, self.render(subject), may_read, subject=subject, **more)
+
+    def signals(self, seen: str) -> Parts:
+        async def may_read() -> bool:
+            return self.may_read
+
+        return self.live.signal(ONE, seen, may_read).parts()
 
     def render(self, subject: Subject) -> Callable[[], Awaitable[str]]:
         async def render() -> str:
@@ -259,6 +265,49 @@ async def test_streams_are_limited(tuning: LiveTuning) -> None:
     streams[0].hang_up()
     world.follow(session="mine")
     world.live.close()
+
+
+async def test_a_signal_follows_each_change_since_the_version_that_a_page_shows() -> None:
+    world = World(tuning=LiveTuning(seconds=NEVER, check_seconds=NEVER, signal_seconds=0.0))
+    seen = await world.live.version(ONE)
+    signals = world.signals(seen)
+    waiting = asyncio.ensure_future(anext(signals))
+    await _settled()
+    assert not waiting.done()
+
+    for version in ("2", "3"):
+        await world.change(ONE, version)
+        assert CHANGED == await waiting
+        waiting = asyncio.ensure_future(anext(signals))
+        await _settled()
+        assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_change_between_the_page_and_its_stream_is_signaled() -> None:
+    world = World(tuning=LiveTuning(seconds=NEVER, check_seconds=NEVER, signal_seconds=0.0))
+    seen = await world.live.version(ONE)
+    world.versions[ONE] = "2"
+
+    assert CHANGED == await anext(world.signals(seen))
+    assert [] == world.rendered
+
+
+@pytest.mark.parametrize("how", ["signals", "parts"])
+async def test_busy_pages_wait_for_their_turn_and_a_stop_ends_the_wait(how: str) -> None:
+    world = World(tuning=LiveTuning(seconds=NEVER, check_seconds=NEVER, render_share=1e9, signal_seconds=NEVER))
+    if how == "parts":
+        await anext(world.follow(ONE).parts())
+        waiting = asyncio.ensure_future(anext(world.follow(OTHER).parts()))
+    else:
+        assert CHANGED == await anext(world.signals("older"))
+        waiting = asyncio.ensure_future(anext(world.signals("older")))
+    await _settled()
+    assert not waiting.done()
+
+    world.live.close()
+
+    assert await waiting
 
 
 def test_no_text_leaves_its_event() -> None:

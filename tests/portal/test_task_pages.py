@@ -296,6 +296,22 @@ async def test_sessions_share_a_live_part_only_with_the_same_rights(lite_site: S
     assert 0 == live.readers
 
 
+async def test_a_page_reads_itself_again_after_a_change_of_its_application(site: Site) -> None:
+    app = await site.api.app()
+    browser = await site.portal(app)
+    for path in ("", "/endpoint", "/message", "/attempt"):
+        page = await browser.open(f"/portal/{app}{path}")
+        [stream] = [given["hx-sse:connect"] for _, given in page.tags if given.get("id") == "changes"]
+        [main] = [given for tag, given in page.tags if tag == "main"]
+        assert (f"/portal/{app}{path}", "changed from:#changes throttle:3s") == (main["hx-get"], main["hx-trigger"])
+    await site.api.message(app)
+
+    opened = await site.stream(browser, stream, first="event: changed\ndata: changed\n\n")
+    await opened.close()
+
+    assert 0 == site.live.readers
+
+
 async def _add(api: Api, task: str, key: str, outcome: ItemOutcome, data: str) -> None:
     async with api.db.write() as tx:
         await task_items.add(tx, [(task, key, outcome.value, data)])

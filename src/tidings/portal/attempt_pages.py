@@ -27,6 +27,7 @@ _TIMESTAMP_DIGITS: Final = 12
 
 async def listed(page: PageRequest) -> Answer:
     """List the attempts at an endpoint, or at all endpoints of an application."""
+    await page.watch()
     filters = listing.filters(page)
     position = filters.over(listing.cursor(page, ids.ATTEMPT), page.now)
     chosen, choices = await chosen_endpoint(page), await offered(page)
@@ -51,7 +52,7 @@ class SignatureCheck:
 
 
 async def shown(page: PageRequest) -> Answer:
-    """Show an attempt with what was sent and the response."""
+    """Show an attempt with its request and the response."""
     return await _show(page)
 
 

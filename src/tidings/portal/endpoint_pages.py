@@ -35,12 +35,14 @@ GRACES: Final = {
 
 async def listed(page: PageRequest) -> Answer:
     """List the endpoints, oldest first."""
+    await page.watch()
     position = listing.cursor(page, ids.ENDPOINT, Order.ASCENDING)
     return page.page("endpoints.html", found=await endpoints.page(page.services, page.app, position))
 
 
 async def shown(page: PageRequest) -> Answer:
     """Show an endpoint."""
+    await page.watch()
     return await _show(page)
 
 

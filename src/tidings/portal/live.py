@@ -10,21 +10,28 @@ A page with a live part has two views and one template of the part:
   part is rendered every interval, which only few pages may afford. A page has one live part at most: browsers open six
   connections to a server.
 
+A page with forms in it calls `await page.watch()` before it reads its data, and nothing else: the layout then connects
+to a stream of the application's changes, and the browser reads the page again after each.
+
 All readers with the same address and the same rights share one rendering, so a part contains no forms and nothing of
 one session. Forms stand outside of the part; the stylesheet can hide them by what the part contains (`:has`).
 
 One loop per process reads the versions of all subjects that are followed, with one statement for each kind of subject,
 and only parts whose subject has changed are rendered again. A reader gets a rendering only if it differs from the last
 one that it took, so a slow reader skips renderings and needs no buffer. A hidden tab closes its stream, and reads the
-present state when it is shown again.
+present state when it is shown again. Renderings take 5 % of one core at most, and at most ten signals a second make
+pages read themselves again: many busy pages become slower, and nothing else does.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
 from typing import Final
 
 from tidings import observe
@@ -46,6 +53,8 @@ MayRead = Callable[[], Awaitable[bool]]
 
 OVER: Final = b"event: over\ndata: over\n\n"
 """The event after which a browser does not connect again: `hx-sse:close` in the macro names it."""
+CHANGED: Final = b"event: changed\ndata: changed\n\n"
+"""The event after which a page reads itself again."""
 _ENDED: Final = (
     '<p class="notice warn" role="status">This part of the page is not updated any more. Open the page again.</p>'
 )
@@ -67,8 +76,10 @@ class LiveTuning:
     readers: int = 2_000
     """The most streams of this process."""
     readers_per_session: int = 100
-    renderings: int = 4
-    """The parts that are rendered at the same time."""
+    render_share: float = 20.0
+    """A rendering is followed by a pause of twenty times its duration, before the next one of this process."""
+    signal_seconds: float = 0.1
+    """The time between two signals to pages: each reads a page again, which takes some milliseconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -140,9 +151,11 @@ class Live:
         self._topics: dict[Hashable, _Topic] = {}
         self._known: dict[Subject, str | None] = {}
         self._sessions: Counter[Hashable] = Counter()
-        self._rendering = asyncio.Semaphore(tuning.renderings)
+        self._rendering = asyncio.Lock()
+        self._free_at = 0.0
+        """When the next rendering or signal may begin."""
+        self._closed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
-        self._is_closed = False
 
     @property
     def readers(self) -> int:
@@ -171,15 +184,27 @@ class Live:
         `session`, has its maximum of streams.
         """
         self._require_room(session)
-        topic = self._topics.get(key)
-        if topic is None:
-            topic = self._topics[key] = _Topic(key, subject, render)
-        reader = _Reader(topic, session, may_read, seconds_left, is_over=self._is_closed)
-        topic.readers.add(reader)
-        self._sessions[session] += 1
-        if self._watching is None and not self._is_closed:
-            self._watching = asyncio.create_task(self._watch(), name="watching for live pages")
+        reader = self._joined(key, subject, render, may_read, session, seconds_left)
         return Stream(200, parts=lambda: self._parts(reader), hang_up=lambda: self._leave(reader))
+
+    def signal(
+        self,
+        subject: Subject,
+        seen: str,
+        may_read: MayRead,
+        *,
+        session: Hashable = None,
+        seconds_left: Callable[[], float] = _for_ever,
+    ) -> Stream:
+        """Return a stream of signals: one after each change of a subject since its version `seen`."""
+        self._require_room(session)
+        reader = self._joined(("signal", subject), subject, _nothing, may_read, session, seconds_left)
+        parts = partial(self._signals, reader, subject, seen)
+        return Stream(200, parts=parts, hang_up=lambda: self._leave(reader))
+
+    async def version(self, subject: Subject) -> str:
+        """Return the present version of a subject, for `signal`; empty if it does not exist."""
+        return _short((await self._versions([subject])).get(subject))
 
     def recheck_access(self) -> None:
         """Make all readers check their access: an API key was changed."""
@@ -190,7 +215,7 @@ class Live:
 
     def close(self) -> None:
         """End all streams, and each later one after its first part: the process stops."""
-        self._is_closed = True
+        self._closed.set()
         for topic in self._topics.values():
             for reader in topic.readers:
                 reader.is_over = True
@@ -209,6 +234,26 @@ class Live:
             if subject is None or subject not in before or before[subject] != self._known.get(subject):
                 topic.is_due = True
                 topic.wake()
+
+    def _joined(
+        self,
+        key: Hashable,
+        subject: Subject | None,
+        render: Render,
+        may_read: MayRead,
+        session: Hashable,
+        seconds_left: Callable[[], float],
+    ) -> _Reader:
+        """Add a reader to its topic, and look for changes from now on."""
+        topic = self._topics.get(key)
+        if topic is None:
+            topic = self._topics[key] = _Topic(key, subject, render)
+        reader = _Reader(topic, session, may_read, seconds_left, is_over=self._closed.is_set())
+        topic.readers.add(reader)
+        self._sessions[session] += 1
+        if self._watching is None and not self._closed.is_set():
+            self._watching = asyncio.create_task(self._watch(), name="watching for live pages")
+        return reader
 
     def _require_room(self, session: Hashable) -> None:
         if self.readers >= self._tuning.readers:
@@ -261,12 +306,9 @@ class Live:
 
     async def _next(self, reader: _Reader) -> bytes:
         """Return what a reader does not have yet, perhaps nothing; set `is_over` if nothing follows."""
-        topic, found = reader.topic, b""
-        if reader.is_check_due():
-            if not await reader.may_read():
-                return reader.end(event(_ENDED))
-            reader.checked(self._tuning.check_seconds)
-            found = _KEEPALIVE
+        topic, found = reader.topic, await self._check(reader)
+        if found.endswith(OVER):
+            return found
         if topic.is_due and not await self._refresh(topic):
             return reader.end(event(_ENDED))
         if topic.version == reader.sent:
@@ -275,30 +317,80 @@ class Live:
         part = event(topic.text)
         return reader.end(part) if isinstance(topic.text, LastPart) else part
 
+    async def _signals(self, reader: _Reader, subject: Subject, seen: str) -> AsyncGenerator[bytes, None]:
+        """Yield a signal after each change of a subject, and signs of life."""
+        reader.checked(self._tuning.check_seconds)
+        while True:
+            reader.woken.clear()
+            found = await self._check(reader)
+            present = _short(self._known.get(subject))
+            if present and present != seen and not reader.is_over:
+                seen = present
+                await self._have_turn()
+                self._free_at = asyncio.get_running_loop().time() + self._tuning.signal_seconds
+                found = CHANGED
+            if found:
+                yield found
+            if reader.is_over:
+                return
+            await reader.wait()
+
+    async def _check(self, reader: _Reader) -> bytes:
+        """Check the access of a reader if that is due: return a sign of life, or the end of the stream."""
+        if not reader.is_check_due():
+            return b""
+        if not await reader.may_read():
+            return reader.end(event(_ENDED))
+        reader.checked(self._tuning.check_seconds)
+        return _KEEPALIVE
+
+    async def _have_turn(self) -> None:
+        """Wait until earlier renderings and signals have left enough time for others; the stop ends the wait."""
+        async with self._rendering:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._free_at):
+                    await self._closed.wait()
+
     async def _refresh(self, topic: _Topic) -> bool:
         """Render a part that is due: the first reader does it for all. Return False if the part does not exist."""
         async with topic.lock:
             if not topic.is_due:
                 return True
-            async with self._rendering:
-                topic.is_due = False
-                try:
-                    text = await topic.render()
-                except StorageError:
-                    observe.count("pages.live_troubles")
-                    topic.is_due = not topic.version  # without any part yet, the next sign of life tries again
-                    return True
-                except AppError:
-                    topic.is_due = True  # the other readers learn it too
-                    return False
-                except Exception as error:  # noqa: BLE001 - the page keeps what it shows
-                    observe.failure("rendering a live part", error)
-                    topic.is_due = True
-                    return False
-            if text != topic.text or not topic.version:
-                topic.text = text
-                topic.version += 1
+            await self._have_turn()
+            began = monotonic()  # the time of the event loop has steps of a millisecond
+            is_rendered = await self._render(topic)
+            pause = self._tuning.render_share * (monotonic() - began)
+            self._free_at = asyncio.get_running_loop().time() + pause
+            return is_rendered
+
+    async def _render(self, topic: _Topic) -> bool:
+        topic.is_due = False
+        try:
+            text = await topic.render()
+        except StorageError:
+            observe.count("pages.live_troubles")
+            topic.is_due = not topic.version  # without any part yet, the next sign of life tries again
             return True
+        except AppError:
+            topic.is_due = True  # the other readers learn it too
+            return False
+        except Exception as error:  # noqa: BLE001 - the page keeps what it shows
+            observe.failure("rendering a live part", error)
+            topic.is_due = True
+            return False
+        if text != topic.text or not topic.version:
+            topic.text = text
+            topic.version += 1
+        return True
+
+
+async def _nothing() -> str:
+    return ""
+
+
+def _short(version: str | None) -> str:
+    """Return a short text for a version."""
+    return "" if version is None else hashlib.sha256(version.encode()).hexdigest()[:16]
 
 
 def event(text: str) -> bytes:

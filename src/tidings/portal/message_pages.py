@@ -32,6 +32,7 @@ _PAGE_ONE: Final = "/message/{msg_id}"
 
 async def listed(page: PageRequest) -> Answer:
     """List the messages, newest first; with the filter `endpoint`, those that were attempted there."""
+    await page.watch()
     filters = listing.filters(page)
     position = filters.over(listing.cursor(page, ids.MESSAGE), page.now)
     chosen = await chosen_endpoint(page)

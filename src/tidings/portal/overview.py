@@ -34,6 +34,7 @@ class EndpointRow:
 
 async def overview(page: PageRequest) -> Answer:
     """Show what needs attention, the activity of the last 24 hours, and the endpoints."""
+    await page.watch()
     services, app, now = page.services, page.app, page.now
     found = await endpoints.page(services, app, Cursor(Order.ASCENDING, _READ))
     ranked = sorted(((words.health(each), each) for each in found.items), key=lambda row: _rank(row[0]))
@@ -63,6 +64,11 @@ def bars_of(hours: Sequence[HourTotals]) -> list[ChartBar]:
     return [ChartBar(f"{rfc3339(each.hour)[11:16]} UTC", each.totals.delivered, each.totals.failed) for each in hours]
 
 
+async def changes(page: PageRequest) -> Answer:
+    """Follow the changes of the application."""
+    return page.changes()
+
+
 async def sign_out(page: PageRequest) -> Answer:
     """Delete the cookie; the link works until its token ends."""
     return Redirect(f"{page.base}{sign_in.LINK}", (page.cookie.delete_cookie(),))
@@ -70,5 +76,6 @@ async def sign_out(page: PageRequest) -> Answer:
 
 VIEWS: Final = (
     View(scope=Scope.APPLICATION, path="", handler=overview),
+    View(scope=Scope.APPLICATION, path="/changes", handler=changes),
     View(scope=Scope.APPLICATION, path="/sign-out", method="POST", handler=sign_out, shell=PORTAL),
 )

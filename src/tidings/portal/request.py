@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlencode
 from tidings.asgi.stream import Stream
 from tidings.clock import SECOND
 from tidings.core import sessions
-from tidings.core.changes import Subject
+from tidings.core.changes import Subject, SubjectKind
 from tidings.core.idempotency import scoped_key
 from tidings.core.services import Services
 from tidings.errors import AppError, Fault
@@ -93,6 +93,8 @@ class PageRequest:
     """The terms of the session's cookie."""
     branding: Branding = field(default_factory=Branding)
     """The look of the page, by the settings and by the portal link."""
+    seen: str = ""
+    """The version of the application that the page shows; empty for a page that does not follow it."""
 
     @property
     def services(self) -> Services:
@@ -170,10 +172,29 @@ class PageRequest:
         shared, caller, clock = replace(self, session=SHARED_PART), self.principal, self.services.clock
         rights = (caller.org_id, caller.app_id, caller.capabilities, caller.feature_flags, caller.is_read_only)
         return self.context.live.follow(
-            (self.origin, self.with_query(), rights),
+            (self.origin, self.with_query(), rights, self.branding),
             lambda: render(shared),
             self._may_still_read,
             subject=subject,
+            session=self.session.token,
+            seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
+        )
+
+    async def watch(self) -> None:
+        """Make the page read itself again when its application changes; call it before the page's data is read.
+
+        The answer to a form does not: its address has no page.
+        """
+        if not self.form.has("csrf"):
+            self.seen = await self.context.live.version(Subject(SubjectKind.APPLICATION, self.app.id))
+
+    def changes(self) -> Stream:
+        """Return a stream of signals: the application has changed since the version that a page shows."""
+        caller, clock = self.principal, self.services.clock
+        return self.context.live.signal(
+            Subject(SubjectKind.APPLICATION, self.app.id),
+            self.query["seen"],
+            self._may_still_read,
             session=self.session.token,
             seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
         )
