@@ -109,7 +109,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 # module: the heavy and rarely needed modules that it may import inside a function.
 LATE_IMPORTS: dict[str, tuple[str, ...]] = {
-    "api.event_types": ("jsonschema_rs",),
+    "core.schemas": ("jsonschema_rs",),
     "cli.backup": ("tidings.storage.drivers.sqlite_backup",),
     "cli.admin": ("tidings.cli.deletion", "tidings.model.signature"),
     "cli.doctor": ("tidings.server.doctor",),
@@ -129,6 +129,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
         "tidings.process.supervisor",
         "tidings.server.database",
         "tidings.server.node",
+        "tidings.server.portal",
         "tidings.server.serving",
         "tidings.terms",
     ),

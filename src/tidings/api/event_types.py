@@ -25,6 +25,7 @@ from tidings.api.wire import (
 )
 from tidings.core import event_types
 from tidings.core.idempotency import Response
+from tidings.core.schemas import is_draft_7
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
@@ -32,7 +33,6 @@ from tidings.model.faults import count_faults, set_faults, text_faults, unique
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Event Type"
-_DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
 _OLD_FLAG: Final = Meta(
     extra_json_schema={"maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$", "deprecated": True}
@@ -163,17 +163,8 @@ def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
 
 def _schema_faults(schemas: Schemas) -> Iterator[Fault]:
     for version, schema in schemas.items():
-        if not _is_draft_7(schema):
+        if not is_draft_7(schema):
             yield Fault(("body", "schemas", version), "not a valid JSON Schema (Draft 7)", "value_error.jsondecode")
-
-
-def _is_draft_7(schema: object) -> bool:
-    """Return whether a value is a schema. References in it are neither resolved nor fetched."""
-    if isinstance(schema, dict):
-        import jsonschema_rs  # noqa: PLC0415 - takes 8 MB, and many nodes never check a schema
-
-        return jsonschema_rs.meta.is_valid({**schema, "$schema": _DRAFT_7})
-    return isinstance(schema, bool)
 
 
 class EventTypeOut(Out, kw_only=True):

@@ -165,3 +165,14 @@ async def _live(
 async def _progress(read: Read) -> _Progress:
     found = await nodes.settings_of(read, (MARK, COUNTED))
     return _Progress(int(found.get(MARK, 0)), int(found.get(COUNTED, 0)))
+
+
+async def sums(services: Services, owners: Sequence[Owner], hours: int = 24) -> Mapping[Owner, Totals]:
+    """Return the totals of the last hours for each of several applications or organizations, as of the last run."""
+    since = hour_of(services.clock.now()) - (hours - 1) * HOUR
+    async with services.db.read() as read:
+        found = await rollups.of_range(read, owners, since, since + hours * HOUR)
+    result: dict[Owner, Totals] = {}
+    for (owner, _), totals in found.items():
+        result[owner] = result.get(owner, NONE) + totals
+    return result

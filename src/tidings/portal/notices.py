@@ -20,6 +20,11 @@ _SENTENCES: Final = {
     "task_resume": "The task continues from where it was paused.",
     "task_cancel": "The task is canceled, with the deliveries that it had not sent yet.",
     "task_retry": "The task continues from where it failed.",
+    "resent_all": "The selected messages are sent now.",
+    "resent_some": "Some of the messages cannot be sent: their endpoint is disabled, or their payload is deleted.",
+    "nothing_selected": "No message is selected. Select some, and repeat it.",
+    "started": "The task has started.",
+    "revoked": "The key is revoked. Every node refuses it within two seconds.",
 }
 
 

@@ -5,7 +5,12 @@ from typing import Final
 
 from tidings.portal import (
     attempt_pages,
+    console_applications,
+    console_event_types,
     console_home,
+    console_keys,
+    console_messages,
+    console_undelivered,
     endpoint_forms,
     endpoint_pages,
     event_type_pages,
@@ -30,4 +35,9 @@ VIEWS: Final[tuple[View, ...]] = (
     *console_home.VIEWS,
     *recover_pages.VIEWS,
     *task_pages.VIEWS,
+    *console_applications.VIEWS,
+    *console_messages.VIEWS,
+    *console_undelivered.VIEWS,
+    *console_event_types.VIEWS,
+    *console_keys.VIEWS,
 )

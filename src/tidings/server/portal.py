@@ -33,6 +33,10 @@ from tidings.tasks.resending import ResendWindow
 BuildResend = Callable[[Services, Read, App, ResendWindow], Awaitable[NewTask]]
 
 
+setting_origins: Final[dict[str, str]] = {}
+"""The source of each setting of this process, for the console; set at its start."""
+
+
 def pages(
     settings: Settings, context: Context, secrets: TokenSecrets, live: Live, extension: Extension | None = None
 ) -> Pages:
@@ -58,7 +62,7 @@ def pages(
         header_prefix="webhook" if settings.whitelabel_headers else "svix",
         portal_url=context.portal_url,
         branding=branding_of(settings),
-        settings={name: (text, "") for name, text in settings.masked().items()},
+        settings={name: (text, setting_origins.get(name, "")) for name, text in settings.masked().items()},
         more_tabs=added.tabs,
     )
     built = site.build(portal, (*VIEWS, *added.views), {**sign_in.ROUTES, **added.open_routes})
