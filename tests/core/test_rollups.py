@@ -9,10 +9,10 @@ from tasks.seed_data import an_endpoint
 from tidings.clock import HOUR, MINUTE, ManualClock
 from tidings.core import rollups
 from tidings.core.message_retention import delete_old
-from tidings.core.rollups import RollupTuning, Scope
+from tidings.core.rollups import RollupScope, RollupTuning
 from tidings.core.services import Services
 from tidings.core.wiping import count_prunable, prune
-from tidings.model.rollup import NONE, HourTotals, Owner, Rollups, Series, Totals, hour_of
+from tidings.model.rollup import NONE, AttemptTotals, HourTotals, Owner, Rollups, Series, hour_of
 from tidings.storage.drivers.database import Database
 
 LATER = NOW + 5 * MINUTE
@@ -25,11 +25,11 @@ def services(db: Database) -> Services:
     return services_of(db, ManualClock(LATER))
 
 
-def of(found: Rollups, owner: Owner) -> list[Totals]:
+def of(found: Rollups, owner: Owner) -> list[AttemptTotals]:
     return [found.get((owner, hour), NONE) for hour in HOURS]
 
 
-def totals(series: Series) -> list[Totals]:
+def totals(series: Series) -> list[AttemptTotals]:
     assert list(HOURS) == [each.hour for each in series.hours]
     return [each.totals for each in series.hours]
 
@@ -40,10 +40,10 @@ async def test_a_series_has_the_attempts_up_to_now(db: Database, services: Servi
     await add(db, [attempt(made[1], LATER - 4), attempt(made[2], LATER - 8, 2)])
     found, app = await truth(db), made[1].app
     scopes = {
-        Owner(): Scope(),
-        Owner(ORG): Scope(ORG),
-        Owner(ORG, app.id): Scope.of_app(app),
-        Owner(ORG, app.id, made[1].endpoint_id): Scope.of_endpoints(app, [made[1].endpoint_id]),
+        Owner(): RollupScope(),
+        Owner(ORG): RollupScope(ORG),
+        Owner(ORG, app.id): RollupScope.of_app(app),
+        Owner(ORG, app.id, made[1].endpoint_id): RollupScope.of_endpoints(app, [made[1].endpoint_id]),
     }
 
     for owner, scope in scopes.items():
@@ -55,7 +55,7 @@ async def test_a_series_has_the_attempts_up_to_now(db: Database, services: Servi
 async def test_without_any_rollup_a_series_is_counted_from_the_attempts(db: Database, services: Services) -> None:
     await seeded(db)
 
-    series = await rollups.series(services, Scope(ORG), HOURS.start, LATER)
+    series = await rollups.series(services, RollupScope(ORG), HOURS.start, LATER)
 
     assert of(await truth(db), Owner(ORG)) == totals(series)
 
@@ -69,7 +69,7 @@ async def test_a_series_with_much_to_count_is_as_old_as_the_last_run(
     before = await truth(db)
     await add(db, [attempt(made[1], LATER - 4), attempt(made[2], LATER - 8, 2), attempt(made[3], CLOSED + 4)])
 
-    series = await rollups.series(services, Scope(ORG), HOURS.start, LATER, tuning)
+    series = await rollups.series(services, RollupScope(ORG), HOURS.start, LATER, tuning)
 
     assert of(before, Owner(ORG)) == totals(series)
     assert (NOW, CLOSED) == (series.counted_until, series.exact_until)

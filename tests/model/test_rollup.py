@@ -3,15 +3,15 @@
 
 import pytest
 
-from tidings.model.rollup import BUCKETS, LATENCY_BOUNDS_MS, Totals
+from tidings.model.rollup import BUCKETS, LATENCY_BOUNDS_MS, AttemptTotals
 
 
 def test_without_attempts_there_is_no_rate_and_no_latency() -> None:
-    assert (None, None, 0) == (Totals().success_rate, Totals().latency_ms(0.95), Totals().attempts)
+    assert (None, None, 0) == (AttemptTotals().success_rate, AttemptTotals().latency_ms(0.95), AttemptTotals().attempts)
 
 
 def test_failed_attempts_count_for_the_rate_and_not_for_the_latency() -> None:
-    totals = Totals.of_buckets([(-1, 1), (0, 3)])
+    totals = AttemptTotals.of_buckets([(-1, 1), (0, 3)])
 
     assert (3, 1, 0.75, 3) == (totals.delivered, totals.failed, totals.success_rate, sum(totals.latency))
 
@@ -28,10 +28,10 @@ def test_failed_attempts_count_for_the_rate_and_not_for_the_latency() -> None:
     ],
 )
 def test_a_percentile_lies_within_its_bucket(buckets: list[tuple[int, int]], part: float, latency: int) -> None:
-    assert latency == Totals.of_buckets(buckets).latency_ms(part)
+    assert latency == AttemptTotals.of_buckets(buckets).latency_ms(part)
 
 
 def test_a_sum_less_one_of_its_parts_is_the_other_one() -> None:
-    one, other = Totals.of_buckets([(-1, 2), (0, 3)]), Totals.of_buckets([(3, 1), (11, 4)])
+    one, other = AttemptTotals.of_buckets([(-1, 2), (0, 3)]), AttemptTotals.of_buckets([(3, 1), (11, 4)])
 
     assert one == one + other - other

@@ -67,7 +67,7 @@ class QueryKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class LookupQuery:
     """A query of the search for messages, and the value in it."""
 
     kind: QueryKind
@@ -91,33 +91,33 @@ _RULES: Final[Mapping[QueryKind, Callable[[str], str | None]]] = {
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?(Z| ?UTC|[+-]\d\d:\d\d)?")
 
 
-def understood(text: str) -> Query:
+def understood(text: str) -> LookupQuery:
     """Return what a query means: an id, a time, `type:…`, `tag:…`, or else an event id."""
     text = text.strip()
     if not text:
-        return Query(QueryKind.NOTHING)
+        return LookupQuery(QueryKind.NOTHING)
     for prefix, kind in _IDS.items():
         if is_id(text, prefix):
-            return Query(kind, text)
+            return LookupQuery(kind, text)
     if (match := _TIME.fullmatch(text)) is not None:
         return _time_of(match)
     word, colon, value = text.partition(":")
     kind = _WORDS.get(word.lower(), QueryKind.EVENT_ID) if colon else QueryKind.EVENT_ID
     value = value.strip() if colon and word.lower() in _WORDS else text
-    return Query(QueryKind.UNKNOWN, text) if _RULES[kind](value) else Query(kind, value)
+    return LookupQuery(QueryKind.UNKNOWN, text) if _RULES[kind](value) else LookupQuery(kind, value)
 
 
-def _time_of(match: re.Match[str]) -> Query:
+def _time_of(match: re.Match[str]) -> LookupQuery:
     zone = (match[3] or "Z").strip().replace("UTC", "Z")
     try:
         when = datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}{zone.replace('Z', '+00:00')}")
         at = int(when.astimezone(UTC).timestamp() * SECOND)
     except (ValueError, OverflowError):
-        return Query(QueryKind.UNKNOWN, match[0])
-    return Query(QueryKind.TIME, match[0], max(0, at)) if at > 0 else Query(QueryKind.UNKNOWN, match[0])
+        return LookupQuery(QueryKind.UNKNOWN, match[0])
+    return LookupQuery(QueryKind.TIME, match[0], max(0, at)) if at > 0 else LookupQuery(QueryKind.UNKNOWN, match[0])
 
 
-async def app_of(services: Services, org_id: OrgId, query: Query) -> AppId:
+async def app_of(services: Services, org_id: OrgId, query: LookupQuery) -> AppId:
     """Return the application of the message or the endpoint that a query names; raise `not_found` without one."""
     async with services.db.read() as read:
         if query.kind is QueryKind.ENDPOINT:

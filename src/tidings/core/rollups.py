@@ -14,7 +14,7 @@ from tidings.clock import HOUR, MINUTE
 from tidings.core.services import Services
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.app import App
-from tidings.model.rollup import NONE, HourTotals, Owner, Rollups, Series, Totals, hour_of
+from tidings.model.rollup import NONE, AttemptTotals, HourTotals, Owner, Rollups, Series, hour_of
 from tidings.storage.drivers.database import Read
 from tidings.storage.tables import nodes, rollups
 
@@ -29,7 +29,7 @@ CLOSED_AFTER_MS: Final = 5 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class RollupScope:
     """Whose attempts are counted. Without an organization: all of them."""
 
     org_id: OrgId | None = None
@@ -38,12 +38,12 @@ class Scope:
     """Some endpoints of the application together; None for all."""
 
     @classmethod
-    def of_app(cls, app: App) -> "Scope":
+    def of_app(cls, app: App) -> "RollupScope":
         """Return the scope of an application."""
         return cls(app.org_id, app.id)
 
     @classmethod
-    def of_endpoints(cls, app: App, endpoint_ids: Sequence[EndpointId]) -> "Scope":
+    def of_endpoints(cls, app: App, endpoint_ids: Sequence[EndpointId]) -> "RollupScope":
         """Return the scope of some endpoints of an application."""
         return cls(app.org_id, app.id, endpoint_ids)
 
@@ -86,7 +86,7 @@ async def limited_by_mark(read: Read, before: int) -> int:
 
 
 async def series(
-    services: Services, scope: Scope, since: int, until: int, tuning: RollupTuning = RollupTuning()
+    services: Services, scope: RollupScope, since: int, until: int, tuning: RollupTuning = RollupTuning()
 ) -> Series:
     """Return the totals of each hour that begins in a time range; `since` is rounded down to the hour."""
     now = services.clock.now()
@@ -112,7 +112,7 @@ async def totals_of_endpoints(
     """Return the totals of the last hours for each endpoint on a page. Their latency is unknown."""
     now = services.clock.now()
     window = range(hour_of(now) - (hours - 1) * HOUR, hour_of(now) + 1, HOUR)
-    scope = Scope.of_endpoints(app, endpoint_ids)
+    scope = RollupScope.of_endpoints(app, endpoint_ids)
     async with services.db.read() as read:
         progress = await _progress(read)
         closed = await rollups.of_range(read, scope.owners, window.start, window.stop)
@@ -130,9 +130,9 @@ def _hours_of(
     return [HourTotals(hour, by_hour.get(hour, NONE)) for hour in window]
 
 
-def _by_hour(found: Rollups, live: list[rollups.CountedHour] | None, progress: _Progress) -> dict[int, Totals]:
+def _by_hour(found: Rollups, live: list[rollups.CountedHour] | None, progress: _Progress) -> dict[int, AttemptTotals]:
     """Add up rollups by hour; hours that are not closed are replaced by those in `live`, unless it is None."""
-    by_hour: dict[int, Totals] = {}
+    by_hour: dict[int, AttemptTotals] = {}
     for (_, hour), totals in found.items():
         if live is None or hour < progress.mark:
             by_hour[hour] = by_hour.get(hour, NONE) + totals
@@ -147,7 +147,7 @@ def _open(hours: range, progress: _Progress) -> range:
 
 
 async def _live(
-    read: Read, scope: Scope, hours: range, tuning: RollupTuning, *, with_latency: bool = True
+    read: Read, scope: RollupScope, hours: range, tuning: RollupTuning, *, with_latency: bool = True
 ) -> list[rollups.CountedHour] | None:
     """Count the attempts in hours that are not closed; None if there are too many to count now."""
     endpoint_ids: Sequence[str] | None = scope.endpoint_ids
@@ -167,12 +167,12 @@ async def _progress(read: Read) -> _Progress:
     return _Progress(int(found.get(MARK, 0)), int(found.get(COUNTED, 0)))
 
 
-async def sums(services: Services, owners: Sequence[Owner], hours: int = 24) -> Mapping[Owner, Totals]:
+async def sums(services: Services, owners: Sequence[Owner], hours: int = 24) -> Mapping[Owner, AttemptTotals]:
     """Return the totals of the last hours for each of several applications or organizations, as of the last run."""
     since = hour_of(services.clock.now()) - (hours - 1) * HOUR
     async with services.db.read() as read:
         found = await rollups.of_range(read, owners, since, since + hours * HOUR)
-    result: dict[Owner, Totals] = {}
+    result: dict[Owner, AttemptTotals] = {}
     for (owner, _), totals in found.items():
         result[owner] = result.get(owner, NONE) + totals
     return result

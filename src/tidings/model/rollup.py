@@ -20,7 +20,7 @@ def hour_of(timestamp: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class AttemptTotals:
     """Numbers of attempts: successful and failed ones, and the successful ones by latency bucket."""
 
     delivered: int = 0
@@ -28,7 +28,7 @@ class Totals:
     latency: tuple[int, ...] = _NO_LATENCY
 
     @classmethod
-    def of_buckets(cls, counts: Iterable[tuple[int, int]]) -> "Totals":
+    def of_buckets(cls, counts: Iterable[tuple[int, int]]) -> "AttemptTotals":
         """Return the totals of (bucket, number) pairs, where bucket -1 has the failed attempts."""
         found = [0] * BUCKETS
         failed = 0
@@ -62,18 +62,18 @@ class Totals:
             below += number
         return LATENCY_BOUNDS_MS[-1] if self.latency[-1] else None
 
-    def __add__(self, other: "Totals") -> "Totals":
+    def __add__(self, other: "AttemptTotals") -> "AttemptTotals":
         return self._combined(other, 1)
 
-    def __sub__(self, other: "Totals") -> "Totals":
+    def __sub__(self, other: "AttemptTotals") -> "AttemptTotals":
         return self._combined(other, -1)
 
-    def _combined(self, other: "Totals", sign: int) -> "Totals":
+    def _combined(self, other: "AttemptTotals", sign: int) -> "AttemptTotals":
         latency = tuple(mine + sign * theirs for mine, theirs in zip(self.latency, other.latency, strict=True))
-        return Totals(self.delivered + sign * other.delivered, self.failed + sign * other.failed, latency)
+        return AttemptTotals(self.delivered + sign * other.delivered, self.failed + sign * other.failed, latency)
 
 
-NONE: Final = Totals()
+NONE: Final = AttemptTotals()
 """The totals of an hour without attempts."""
 
 
@@ -82,7 +82,7 @@ class HourTotals:
     """The attempts that began in one hour; `hour` is its start in milliseconds since the Unix epoch."""
 
     hour: int
-    totals: Totals
+    totals: AttemptTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Series:
     """The time up to which the totals are exact: attempts that began earlier and are not counted end late."""
 
     @property
-    def sum(self) -> Totals:
+    def sum(self) -> AttemptTotals:
         """The totals of all hours together."""
         return sum((each.totals for each in self.hours), NONE)
 
@@ -115,5 +115,5 @@ class Owner:
         return Owner(self.org_id, self.app_id), Owner(self.org_id), Owner()
 
 
-Rollups = dict[tuple[Owner, int], Totals]
-"""Totals by owner and hour."""
+Rollups = dict[tuple[Owner, int], AttemptTotals]
+"""AttemptTotals by owner and hour."""

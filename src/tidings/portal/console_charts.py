@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from tidings.clock import HOUR, rfc3339
 from tidings.core import rollups
-from tidings.core.rollups import Scope
+from tidings.core.rollups import RollupScope
 from tidings.core.status import Status, count_text
-from tidings.model.rollup import Series, Totals
+from tidings.model.rollup import AttemptTotals, Series
 from tidings.model.status import Count
 from tidings.portal import charts
 from tidings.portal.charts import ChartBar
@@ -35,7 +35,7 @@ class BacklogPart:
 class ActivityCharts:
     """The attempts of the last day, drawn."""
 
-    totals: Totals
+    totals: AttemptTotals
     throughput: Markup
     latency: Markup | None
     """None without a successful attempt."""
@@ -47,7 +47,7 @@ class ActivityCharts:
     counted_until: int
 
 
-async def activity(page: PageRequest, scope: Scope) -> ActivityCharts:
+async def activity(page: PageRequest, scope: RollupScope) -> ActivityCharts:
     """Return the charts of the last 24 hours."""
     series = await rollups.series(page.services, scope, page.now - (HOURS - 1) * HOUR, page.now)
     totals = series.sum
@@ -63,7 +63,7 @@ async def activity(page: PageRequest, scope: Scope) -> ActivityCharts:
     )
 
 
-def _throughput(series: Series, totals: Totals) -> Markup:
+def _throughput(series: Series, totals: AttemptTotals) -> Markup:
     data = [ChartBar(_hour(each.hour), each.totals.delivered, each.totals.failed) for each in series.hours]
     rate = "" if totals.success_rate is None else f", {percent(totals.success_rate)} successful"
     return charts.bars(data, f"Attempts by hour: {totals.attempts:,} in 24 hours{rate}.")

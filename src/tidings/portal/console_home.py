@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tidings.core import lookup, rollups, undelivered
-from tidings.core.rollups import Scope as RollupScope
+from tidings.core.rollups import RollupScope
 from tidings.core.undelivered import UndeliveredRequest
 from tidings.model.page import Cursor, Order
 from tidings.model.rollup import Owner

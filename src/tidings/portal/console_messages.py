@@ -4,7 +4,7 @@
 from typing import Final
 
 from tidings.core import lookup
-from tidings.core.lookup import MessageSearch, Query, QueryKind
+from tidings.core.lookup import LookupQuery, MessageSearch, QueryKind
 from tidings.errors import AppError, ErrorKind
 from tidings.ids import timestamp_of
 from tidings.portal.formats import time
@@ -41,7 +41,7 @@ async def search(page: PageRequest) -> Answer:
     )
 
 
-async def _target(page: PageRequest, query: Query) -> str | None:
+async def _target(page: PageRequest, query: LookupQuery) -> str | None:
     """Return the page of a message, an endpoint, an application or a task; None if there is none."""
     if query.kind is QueryKind.APPLICATION:
         found = await lookup.search_apps(page.services, page.org_id, query.value)
@@ -57,7 +57,7 @@ async def _target(page: PageRequest, query: Query) -> str | None:
     return page.url("app", app_id, _PLACES[query.kind], query.value)
 
 
-async def _listed(page: PageRequest, query: Query) -> Answer:
+async def _listed(page: PageRequest, query: LookupQuery) -> Answer:
     """List the newest messages that match, from a time or a position on."""
     below = page.query["at"] or (lookup.before(query.at) if query.kind is QueryKind.TIME else lookup.END)
     wanted = MessageSearch(
@@ -77,7 +77,7 @@ async def _listed(page: PageRequest, query: Query) -> Answer:
     )
 
 
-def _said(query: Query, found: int = 0) -> str:  # noqa: PLR0911 - a table of sentences
+def _said(query: LookupQuery, found: int = 0) -> str:  # noqa: PLR0911 - a table of sentences
     """Return a sentence that says how a query was understood."""
     match query.kind:
         case QueryKind.NOTHING:

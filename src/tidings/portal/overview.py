@@ -40,7 +40,7 @@ async def overview(page: PageRequest) -> Answer:
     ranked = sorted(((words.health(each), each) for each in found.items), key=lambda row: _rank(row[0]))
     shown = ranked[:_SHOWN]
     totals = await rollups.totals_of_endpoints(services, app, [each.id for _, each in shown], _HOURS) if shown else {}
-    series = await rollups.series(services, rollups.Scope.of_app(app), now - (_HOURS - 1) * HOUR, now + 1)
+    series = await rollups.series(services, rollups.RollupScope.of_app(app), now - (_HOURS - 1) * HOUR, now + 1)
     return page.page(
         "overview.html",
         rows=[EndpointRow(each, health, totals[each.id]) for health, each in shown],

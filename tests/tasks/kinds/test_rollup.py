@@ -25,7 +25,7 @@ from tidings.delivery.outcome import SendResult
 from tidings.delivery.settle import SettleBatcher
 from tidings.model.delivery import Delivery
 from tidings.model.page import Cursor, Order
-from tidings.model.rollup import Owner, Rollups, Totals, hour_of
+from tidings.model.rollup import AttemptTotals, Owner, Rollups, hour_of
 from tidings.model.task import Batch, State, Task
 from tidings.storage.drivers.database import Database, Read
 from tidings.storage.tables import nodes, rollups, settlement
@@ -79,9 +79,9 @@ async def truth(db: Database) -> Rollups:
     sql = "SELECT org_id, app_id, endpoint_id, id, status, response_duration_ms FROM attempt"
     for org, app, endpoint, attempt_id, status, took in await rows(db, sql):
         bucket = -1 if status else sum(took > bound for bound in (10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4))
-        one, hour = Totals.of_buckets([(bucket, 1)]), hour_of(ids.timestamp_of(attempt_id))
+        one, hour = AttemptTotals.of_buckets([(bucket, 1)]), hour_of(ids.timestamp_of(attempt_id))
         for owner in (Owner(org, app, endpoint), Owner(org, app), Owner(org), Owner()):
-            found[owner, hour] = found.get((owner, hour), Totals()) + one
+            found[owner, hour] = found.get((owner, hour), AttemptTotals()) + one
     return found
 
 

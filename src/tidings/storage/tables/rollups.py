@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from tidings.clock import HOUR
 from tidings.ids import ATTEMPT, AppId, OrgId, first_at
-from tidings.model.rollup import LATENCY_BOUNDS_MS, Owner, Rollups, Totals
+from tidings.model.rollup import LATENCY_BOUNDS_MS, AttemptTotals, Owner, Rollups
 from tidings.storage.drivers.database import Read, Row, Sql, Write
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -74,14 +74,14 @@ class CountedHour(NamedTuple):
 
     endpoint_id: str
     hour: int
-    totals: Totals
+    totals: AttemptTotals
 
 
 @dataclass(frozen=True, slots=True)
 class CountedPart:
     """A counted part of the attempts at an endpoint in one hour, and the last attempt if there are more."""
 
-    totals: Totals
+    totals: AttemptTotals
     scanned: int
     last_id: str | None
 
@@ -121,7 +121,7 @@ def _grouped(rows: Iterable[Row]) -> list[CountedHour]:
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for endpoint, hour, bucket, number in rows:
         found.setdefault((endpoint, hour), []).append((bucket, number))
-    return [CountedHour(endpoint, hour, Totals.of_buckets(each)) for (endpoint, hour), each in found.items()]
+    return [CountedHour(endpoint, hour, AttemptTotals.of_buckets(each)) for (endpoint, hour), each in found.items()]
 
 
 async def count_part(read: Read, endpoint_id: str, *, first: str, below: str, most: int) -> CountedPart:
@@ -129,7 +129,7 @@ async def count_part(read: Read, endpoint_id: str, *, first: str, below: str, mo
     rows = await read.rows(_PART, endpoint=endpoint_id, first=first, below=below, most=most)
     scanned = sum(row["n"] for row in rows)
     last = max((row["last_id"] for row in rows), default=None) if scanned == most else None
-    return CountedPart(Totals.of_buckets((row["bucket"], row["n"]) for row in rows), scanned, last)
+    return CountedPart(AttemptTotals.of_buckets((row["bucket"], row["n"]) for row in rows), scanned, last)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _columns(owners: Sequence[Owner]) -> tuple[list[str], list[str], list[str]]:
 
 def _rollups(rows: Sequence[Row]) -> Rollups:
     return {
-        (Owner(org, app, endpoint), hour): Totals(delivered, failed, tuple(json.loads(latency)))
+        (Owner(org, app, endpoint), hour): AttemptTotals(delivered, failed, tuple(json.loads(latency)))
         for org, app, endpoint, hour, delivered, failed, latency in rows
     }
 

@@ -26,7 +26,7 @@ from tidings.clock import DAY, HOUR, MINUTE, Clock
 from tidings.core import rollups as use_cases
 from tidings.core.notifier import Notifier, notify_after_commit
 from tidings.ids import OrgId, TaskId
-from tidings.model.rollup import NONE, Rollups, Totals, hour_of
+from tidings.model.rollup import NONE, AttemptTotals, Rollups, hour_of
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_kind import TaskKinds
 from tidings.storage.drivers.database import Database, Read, Write
@@ -46,7 +46,7 @@ _RUNS_READ: Final = 200
 SYSTEM_ORG: Final = OrgId("system")
 
 
-class Stage(StrEnum):
+class RollupStage(StrEnum):
     """What a run does, in this order."""
 
     ENDPOINTS = "endpoints"
@@ -66,7 +66,7 @@ class _Cursor(msgspec.Struct, frozen=True):
     closed_to: int
     """The end of the last hour that the run may close."""
     counted_at: int
-    stage: Stage = Stage.ENDPOINTS
+    stage: RollupStage = RollupStage.ENDPOINTS
     after: str = ""
     """The last endpoint that was counted."""
     hours: Sequence[tuple[str, int]] = ()
@@ -74,7 +74,7 @@ class _Cursor(msgspec.Struct, frozen=True):
     first: str = ""
     """Where the next part of the first of them begins; empty for its beginning."""
     part: Sequence[int] = ()
-    """What was counted of it so far: failed attempts, and successful ones by latency."""
+    """The counts so far: failed attempts, and successful ones by latency."""
 
     def text(self) -> str:
         """Return the cursor as it is stored."""
@@ -138,7 +138,7 @@ async def _is_due(read: Read, now: int, *, is_active: bool) -> bool:
     return is_active or bool(await rollups.reopened(read, limit=1))
 
 
-class NoArgs(msgspec.Struct, frozen=True):
+class RollupArgs(msgspec.Struct, frozen=True):
     """The stored arguments: none."""
 
 
@@ -164,11 +164,11 @@ class Rollup(TaskHandler):
         if cursor.hours:
             return await self._load_hour(read, cursor, budget)
         match cursor.stage:
-            case Stage.ENDPOINTS:
+            case RollupStage.ENDPOINTS:
                 return await self._load_endpoints(read, cursor, limit, budget)
-            case Stage.REOPENED:
+            case RollupStage.REOPENED:
                 return await self._load_reopened(read, cursor, limit)
-            case Stage.EXPIRED:
+            case RollupStage.EXPIRED:
                 before = hour_of(cursor.counted_at - RETENTION_MS)
                 expired = await rollups.count_expired(read, before, limit=limit)
                 return Batch([_Found(expired=expired)], expired, cursor.text(), last=expired == 0)
@@ -195,7 +195,7 @@ class Rollup(TaskHandler):
         if cursor.until < cursor.end:
             until = min(cursor.end, cursor.until + self._window)
             return Batch([found], 1, cursor.moved(since=cursor.until, until=until, after=""), last=False)
-        return Batch([found], 1, cursor.moved(stage=Stage.REOPENED), last=False)
+        return Batch([found], 1, cursor.moved(stage=RollupStage.REOPENED), last=False)
 
     async def _load_hour(self, read: Read, cursor: _Cursor, budget: int) -> Batch:
         """Count the next part of one endpoint and hour."""
@@ -212,7 +212,7 @@ class Rollup(TaskHandler):
     async def _load_reopened(self, read: Read, cursor: _Cursor, limit: int) -> Batch:
         notes = await rollups.reopened(read, limit=min(limit, self._tuning.rollup_reopened))
         if not notes:
-            return Batch([_Found()], 1, cursor.moved(stage=Stage.EXPIRED), last=False)
+            return Batch([_Found()], 1, cursor.moved(stage=RollupStage.EXPIRED), last=False)
         oldest = hour_of(cursor.counted_at - RETENTION_MS)
         hours = sorted({(endpoint_id, hour) for hour, endpoint_id, _ in notes if hour >= oldest})
         return Batch([_Found(notes=notes)], len(notes), cursor.moved(hours=hours), last=False)
@@ -265,14 +265,14 @@ def _added_up(changes: Rollups) -> Rollups:
     return found
 
 
-def _totals(part: Sequence[int]) -> Totals:
+def _totals(part: Sequence[int]) -> AttemptTotals:
     """Return the totals that a cursor holds."""
-    return Totals(sum(part[1:]), part[0], tuple(part[1:])) if part else NONE
+    return AttemptTotals(sum(part[1:]), part[0], tuple(part[1:])) if part else NONE
 
 
 KIND: Final = Declaration(
     name="system.rollup",
     summary="Count attempts by endpoint and hour",
-    args=NoArgs,
+    args=RollupArgs,
     handler=Rollup,
 )
