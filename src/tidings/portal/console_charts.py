@@ -72,7 +72,9 @@ def _throughput(series: Series, totals: AttemptTotals) -> Markup:
 def _latency(series: Series) -> Markup:
     values = [each.totals.latency_ms(0.95) for each in series.hours]
     known = [value for value in values if value is not None]
-    return charts.line(values, f"95th percentile of the latency by hour, at most {duration(max(known, default=0))}.")
+    data = [ChartBar(_hour(each.hour), value or 0) for each, value in zip(series.hours, values, strict=True)]
+    summary = f"95th percentile of the latency by hour, at most {duration(max(known, default=0))}."
+    return charts.bars(data, summary, good="ms")
 
 
 def _hour(at: int) -> str:
