@@ -47,6 +47,10 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    def payloads(self, path: str) -> list[Any]:
+        """Return the payloads that arrived at a path, in their order."""
+        return [json.loads(body) for at, body in self.got if at == path]
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
