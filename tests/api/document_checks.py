@@ -53,6 +53,7 @@ RULES: Final = (
     r"rawPayload",
     r"Application UID",
     r"name must have 1 to 256 printable characters",
+    r"scopes are `organization` or",
 )
 """Error texts for requests that the document allows and the server refuses: rules that no schema states."""
 LOOSE: Final = re.compile(r"Non-unique items|`uniqueItems`|event_types \(was array")

@@ -15,7 +15,7 @@ from tidings.core.api_keys import NewKey
 from tidings.core.keyring import Keyring
 from tidings.core.tuning import CoreTuning
 from tidings.errors import AppError
-from tidings.ids import OrgId
+from tidings.ids import MANAGEMENT_ORG, OrgId
 from tidings.model import api_key
 from tidings.model.api_key import KeyScope
 from tidings.model.task import State
@@ -121,8 +121,9 @@ async def _rows(api: Api) -> list[list[object]]:
     async with api.db.read() as read:
         for table in ("application", "endpoint", "message", "delivery", "attempt", "event_type", "task", "token_end"):
             owner = "'x'" if table in ("delivery", "token_end") else "org_id"
-            sql = f"SELECT count(*) AS n FROM {table} WHERE {owner} <> :other"
-            found.append(list(await read.one(sql, other=OTHER)))
+            # The application of another organization's operational endpoints is one of the installation.
+            sql = f"SELECT count(*) AS n FROM {table} WHERE {owner} NOT IN (:other, :management)"
+            found.append(list(await read.one(sql, other=OTHER, management=MANAGEMENT_ORG)))
     return found
 
 

@@ -14,9 +14,13 @@ from browser.kit import Customer, Receiver
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[playwright.Browser]:
-    """Give the Chromium of this machine."""
+    """Give the Chromium of this machine.
+
+    Playwright's event loop counts as running until it stops, so no asynchronous test may run meanwhile: the files with
+    a browser have none.
+    """
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")

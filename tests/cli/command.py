@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Run the command line as a user does."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ class CommandResult:
         """The one line that a command prints when it cannot run."""
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err
+        if lines[0].startswith("{"):  # in production the log is JSON
+            return str(json.loads(lines[0])["error"])
         assert lines[0].startswith("tidings: ")
         return lines[0].removeprefix("tidings: ")
 

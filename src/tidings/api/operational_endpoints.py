@@ -31,6 +31,7 @@ from tidings.errors import Fault
 from tidings.model.endpoint import Endpoint, EndpointDraft, deduplicated
 from tidings.model.endpoint_rules import key_of
 from tidings.model.page import Cursor, Order, Page
+from tidings.model.token import Capability
 
 TAG: Final = "Webhook Endpoint"
 
@@ -338,6 +339,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         tag=TAG,
         summary="Get the signing secret of an operational endpoint",
         access=Access.ORG,
+        needs=Capability.VIEW_ENDPOINT_SECRET,
         query=Query,
         body=Nothing,
         handler=get_secret,

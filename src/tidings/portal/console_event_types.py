@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from tidings.core import event_types
 from tidings.core.idempotency import Response
 from tidings.core.schemas import is_draft_7
@@ -135,8 +137,8 @@ def _are_schemas(given: str) -> bool:
     if not given:
         return True
     try:
-        found = json.loads(given)
-    except (ValueError, RecursionError):
+        found = msgspec.json.decode(given)  # refuses NaN and numbers that no JSON reader takes, as the API does
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return isinstance(found, dict) and all(map(is_draft_7, found.values()))
 

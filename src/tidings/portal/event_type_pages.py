@@ -9,6 +9,7 @@ from tidings.errors import bad_request
 from tidings.model import text
 from tidings.model.page import Cursor, Order
 from tidings.portal import event_type_picker
+from tidings.portal.formats import pretty
 from tidings.portal.request import PageRequest
 from tidings.portal.response import Answer
 from tidings.portal.view import Scope, View
@@ -36,7 +37,7 @@ async def listed(page: PageRequest) -> Answer:
 async def shown(page: PageRequest) -> Answer:
     """Show an event type with its schema and examples."""
     found = await event_types.get(page.services, page.principal, page.path["name"])
-    shown = [json.dumps(each, indent=2, ensure_ascii=False) for each in examples.examples_of(found)]
+    shown = [pretty(json.dumps(each, ensure_ascii=False)) for each in examples.examples_of(found)]
     return page.page("event_type.html", event_type=found, versions=_versions(found.schemas), examples=shown)
 
 
@@ -45,7 +46,7 @@ def _versions(schemas: str | None) -> list[tuple[str, Any]]:
     found = json.loads(schemas or "{}")
     if not isinstance(found, dict):
         return []
-    return [(version, json.dumps(found[version], indent=2, ensure_ascii=False)) for version in reversed(found)]
+    return [(version, pretty(json.dumps(found[version], ensure_ascii=False))) for version in reversed(found)]
 
 
 VIEWS: Final = (

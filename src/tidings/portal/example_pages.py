@@ -18,13 +18,14 @@ from tidings.model.page import Cursor, Order
 from tidings.model.surrogates import is_object
 from tidings.model.token import Capability
 from tidings.portal.faults import explained
+from tidings.portal.json_text import indented
 from tidings.portal.request import PageRequest
 from tidings.portal.response import Answer
 from tidings.portal.view import Handler, Scope, View
 
 _OFFERED: Final = 200
 """The event types that the form offers; the name of any other one can be typed."""
-_FORM_BYTES: Final = 2 * 1024 * 1024
+_FORM_BYTES: Final = 256 * 1024
 _NO_OBJECT: Final = "Write a JSON object, which starts with { and ends with }."
 _UNKNOWN: Final = "There is no event type of this name."
 _EMPTY: Final = "{}"
@@ -96,7 +97,11 @@ async def _event_type(page: PageRequest, name: str) -> EventType | None:
 def _prefilled(event_type: EventType | None) -> str:
     """Return the first example of an event type that is an object."""
     found = [] if event_type is None else [each for each in examples.examples_of(event_type) if isinstance(each, dict)]
-    return json.dumps(found[0], indent=2, ensure_ascii=False) if found else _EMPTY
+    if not found:
+        return _EMPTY
+    plain = json.dumps(found[0], ensure_ascii=False).encode("utf-8", "surrogatepass")
+    shown = indented(plain)
+    return shown if is_object(shown.encode("utf-8", "surrogatepass")) else plain.decode("utf-8", "surrogatepass")
 
 
 def _matches(endpoint: Endpoint, name: str) -> bool:
@@ -105,7 +110,7 @@ def _matches(endpoint: Endpoint, name: str) -> bool:
 
 async def send_to_endpoint(page: PageRequest) -> Answer:
     """Send a test event to one endpoint, and show its message."""
-    name, payload = page.form["type"], page.form.raw("payload").replace("\r\n", "\n").strip()
+    name, payload = page.form["type"], await _payload(page)
     faults = await _faults(page, name, payload)
     if not faults:
         try:
@@ -126,7 +131,7 @@ async def send_to_endpoint(page: PageRequest) -> Answer:
 
 async def send_to_application(page: PageRequest) -> Answer:
     """Send a test event to all endpoints that subscribe to it, and show its message."""
-    name, payload = page.form["type"], page.form.raw("payload").replace("\r\n", "\n").strip()
+    name, payload = page.form["type"], await _payload(page)
     faults = await _faults(page, name, payload)
     if not faults:
         request = HotRequest(page.org_id, page.app.id, page.idempotency_key(), with_content=False)
@@ -137,6 +142,16 @@ async def send_to_application(page: PageRequest) -> Answer:
         except AppError as error:
             faults = explained(error, "form")
     return await _form(page, None, name, payload, faults)
+
+
+async def _payload(page: PageRequest) -> str:
+    """Return the payload in the form; without access to secrets, the example of the event type.
+
+    A holder of the secret can sign any payload. Another one must not get a signature for an event of its own making.
+    """
+    if page.may(Capability.VIEW_ENDPOINT_SECRET):
+        return page.form.raw("payload").replace("\r\n", "\n").strip()
+    return _prefilled(await _event_type(page, page.form["type"]))
 
 
 async def _faults(page: PageRequest, name: str, payload: str) -> list[Fault]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Texts in pages: times, durations, numbers, sizes and JSON."""
 
-import contextlib
-import json
 import re
 import secrets
 from collections.abc import Callable
@@ -11,13 +9,13 @@ from typing import Any, Final
 from markupsafe import Markup, escape
 
 from tidings.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
+from tidings.portal.json_text import indented
 
 _UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 NOTHING: Final = "\N{EN DASH}"
 """The text for a value that does not exist."""
 _RFC3339: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _KIB: Final = 1_024
-_SHOWN_BYTES: Final = 64 * 1_024
 
 
 def duration(ms: float) -> str:
@@ -97,14 +95,10 @@ def size(value: int | None) -> str:
 
 
 def pretty(text: str | bytes | None) -> str:
-    """Return JSON with indentation; other text unchanged; both cut at 64 KiB."""
+    """Return JSON with indentation; other text unchanged; both cut at 64 KiB: see `json_text.py`."""
     if text is None:
         return ""
-    given = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    if len(given) <= _SHOWN_BYTES:
-        with contextlib.suppress(ValueError, RecursionError):
-            given = json.dumps(json.loads(given), indent=2, ensure_ascii=False)
-    return given if len(given) <= 2 * _SHOWN_BYTES else f"{given[:_SHOWN_BYTES]}\n… cut here; download it to see all"
+    return indented(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
 
 
 def decapitalized(text: str) -> str:

@@ -77,5 +77,5 @@ async def sign_out(page: PageRequest) -> Answer:
 VIEWS: Final = (
     View(scope=Scope.APPLICATION, path="", handler=overview),
     View(scope=Scope.APPLICATION, path="/changes", handler=changes),
-    View(scope=Scope.APPLICATION, path="/sign-out", method="POST", handler=sign_out, shell=PORTAL),
+    View(scope=Scope.APPLICATION, path="/sign-out", method="POST", handler=sign_out, is_reading=True, shell=PORTAL),
 )

@@ -170,7 +170,7 @@ class PageRequest:
         `render` gets this request without its session, because all readers with the same rights share the part.
         """
         shared, caller, clock = replace(self, session=SHARED_PART), self.principal, self.services.clock
-        rights = (caller.org_id, caller.app_id, caller.capabilities, caller.feature_flags, caller.is_read_only)
+        rights = (caller.org_id, _rights(caller))
         return self.context.live.follow(
             (self.origin, self.with_query(), rights, self.branding),
             lambda: render(shared),
@@ -200,10 +200,14 @@ class PageRequest:
         )
 
     async def _may_still_read(self) -> bool:
-        """Return whether the session is still valid; True if the database cannot be read."""
+        """Return whether the session is valid with the same rights; True if the database cannot be read."""
         try:
             caller = await self.context.authenticate(b"Bearer " + self.session.token.encode())
             await sessions.require_live(self.services, caller)
+            if caller.org_id != self.org_id and not caller.is_operator:
+                return False
+            if _rights(caller) != _rights(self.principal):
+                return False
         except AppError:
             return False
         except StorageError:  # checked again soon
@@ -225,6 +229,11 @@ class PageRequest:
     def redirect(self, *segments: str, done: str | None = None, **query: Any) -> Redirect:  # noqa: ANN401
         """Return a redirect to a page of the same scope; `done` names the sentence that the page shows."""
         return Redirect(self.url(*segments, **query, **({} if done is None else {"done": done})))
+
+
+def _rights(caller: Principal) -> tuple[object, ...]:
+    """Return what a session permits: a stream ends when its key gets other scopes."""
+    return caller.app_id, caller.capabilities, caller.feature_flags, caller.is_read_only
 
 
 def _joined(prefix: str, segments: Sequence[str], query: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ A portal link keeps its token after `#`, which browsers send nowhere. The page a
 it as a form and clears the address; without JavaScript the user pastes the link into the same form.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from tidings.asgi.http import AsgiScope
 from tidings.asgi.location import base_path, base_url
 from tidings.clock import SECOND
 from tidings.core import access, sessions
-from tidings.errors import AppError, ErrorKind, unauthorized
+from tidings.errors import AppError, ErrorKind, not_found, unauthorized
 from tidings.model.token import FOREVER, Principal
 from tidings.portal import rendering
 from tidings.portal.branding import LINK_VALUES, look_of
@@ -27,6 +28,9 @@ from tidings.portal.sessions import CONSOLE_COOKIE, LOOK_COOKIE, PORTAL_COOKIE, 
 LINK: Final = "/app-portal"
 """The path of portal links, as in the Svix API."""
 _KEY: Final = "key="
+_PLAIN: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
+_PATH: Final = re.compile(r"[!-\[\]-~]{1,2048}")
+"""Visible ASCII without a backslash: the text becomes a header."""
 _FRAMES: Final = (b"iframe", b"frame")
 
 
@@ -115,6 +119,8 @@ async def arrive(request: OpenRequest) -> Answer:
     The browser sends the form with the key a second time, because only the key opens the portal in another tab.
     """
     path = {"app_id": request.scope["path_params"]["app_id"]}
+    if not _PLAIN.fullmatch(path["app_id"]):
+        raise not_found()
     terms = cookie(request.context, request.scope, PORTAL, path)
     if cookie_value(dict(request.scope["headers"]), terms.full_name) is not None:
         return Redirect(f"{request.base}/portal/{path['app_id']}")
@@ -169,7 +175,7 @@ async def sign_in_console(request: OpenRequest) -> Answer:
     if problem:
         return request.page("sign_in_console.html", status=401, problem=problem, notice="", next=target)
     header = cookie(request.context, request.scope, CONSOLE, {}).set_cookie(token)
-    is_inside = target.startswith("/console/") and "//" not in target and "\\" not in target
+    is_inside = target.startswith("/console/") and "//" not in target and _PATH.fullmatch(target) is not None
     return Redirect(request.base + (target if is_inside else "/console"), (header,))
 
 

@@ -261,7 +261,7 @@ class _Page(_Endpoint):
             if view.scope is Scope.INSTALLATION:
                 return self._on_installation(view, caller)
             caller = _within(caller, path["org_id"])
-        if (view.writes and caller.is_read_only) or not caller.may(view.needs):
+        if (view.writes and not view.is_reading and caller.is_read_only) or not caller.may(view.needs):
             raise forbidden()
         return caller
 

@@ -37,6 +37,8 @@ class View:
     """The capability that the session needs; the organization has all."""
     form_bytes: int = 64 * 1024
     """The size limit of the form."""
+    is_reading: bool = False
+    """Whether the form changes nothing that is stored, so that read-only sessions may send it."""
     shell: str | None = None
     """The only shell in which the page appears, `portal` or `console`; both by default."""
 

@@ -212,7 +212,7 @@ async def test_every_probe_goes_through_an_index(world: World) -> None:
         "code_to": 600,
     }
     ended = f"1 = 1{replays._STATUS_IS}{replays._CODES}"  # noqa: SLF001
-    full = replays._LATEST.replace("{matches}", "1 = 1").replace("{ended}", ended)  # noqa: SLF001
+    full = replays._LATEST.replace("{matches}", "1 = 1").replace("{ended}", ended).replace("{without}", "NULL")  # noqa: SLF001
     missing = replays._MISSING.replace("{matches}", "1 = 1")  # noqa: SLF001
     for analyzed in (False, True):
         if analyzed:
