@@ -100,3 +100,19 @@ async def test_an_endpoint_that_does_not_match_is_announced(lite_site: Site) -> 
     page = await browser.open(f"/portal/{app}/endpoint/{endpoint}/test", type="a")
 
     assert "not sent to it" in page.said
+
+
+async def test_only_a_holder_of_the_secret_chooses_the_payload(site: Site) -> None:
+    app = await site.api.app()
+    schemas = {"1": {"examples": [{"id": "in_1"}]}}
+    await site.api.made("/event-type", {"name": "invoice.paid", "description": "x", "schemas": schemas})
+    endpoint = await site.api.endpoint(app)
+    browser = await site.portal(app, capabilities=["ViewBase", "CreateAttempts"])
+
+    for path in (f"endpoint/{endpoint}/test", "test"):
+        await browser.open(f"/portal/{app}/{path}", type="invoice.paid")
+        await _send(browser, payload='{"amount": 1000000}')
+        assert "The test event is sent." in browser.page.said
+
+    found = (await site.api.read(f"/app/{app}/msg"))["data"]
+    assert [{"id": "in_1"}] * 2 == [each["payload"] for each in found]

@@ -254,3 +254,25 @@ async def test_assets_are_compressed_and_kept_for_good(lite_site: Site) -> None:
 
     assert ("gzip", "text/css; charset=utf-8") == (found.headers["content-encoding"], found.headers["content-type"])
     assert "immutable" in found.headers["cache-control"]
+
+
+async def test_a_return_address_becomes_no_header_of_its_own(lite_site: Site) -> None:
+    browser, key = lite_site.browser(), lite_site.api.token
+
+    await browser.post("/console/sign-in", key=key, next="/console/x\r\nset-cookie: a=b")
+    assert f"/console/{ORG}" == browser.path
+    await browser.post("/portal/x%0d%0aset-cookie:a=b/arrive", key="a.b")
+    assert 404 == browser.status
+
+
+async def test_a_read_only_key_of_an_application_signs_out(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    key = await lite_site.api.key(KeyScope.APPLICATION, app=app, read_only=True)
+    browser = lite_site.browser()
+    await browser.post("/portal/sign-in", key=key.text)
+    assert f"/portal/{app}" == browser.path
+
+    await browser.submit("/sign-out")
+
+    await browser.open(f"/portal/{app}")
+    assert 401 == browser.status
