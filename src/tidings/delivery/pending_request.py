@@ -2,7 +2,7 @@
 """A pending request: its data, its deadlines, and the callback for its reply."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class Reply:
     retry_after: str | None = None
     webhook_delivery: str | None = None
     is_invalid: bool = False
-    head: bytes = b""
+    head: bytes = field(default=b"", compare=False)
     """The head of the response as it was received, and possibly bytes of the body after it."""
 
 
