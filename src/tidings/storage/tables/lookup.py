@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tidings.ids import AppId, MessageId, OrgId
+from tidings.ids import MESSAGE, AppId, MessageId, OrgId, first_at, last_at, timestamp_of
 from tidings.storage.drivers.database import Read, from_row
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -131,7 +131,18 @@ async def newest_messages(  # noqa: PLR0913 - one for each filter
     if len(rows) > limit:
         return NewestMessages(found, found[-1].id)
     last = await read.one(_LAST_READ, below=below, scan=scan)
-    return NewestMessages(found, MessageId(last["last"]) if last["n"] == scan else None)
+    return NewestMessages(found, _position(last["last"], below) if last["n"] == scan else None)
+
+
+def _position(last_read: str, below: str) -> MessageId:
+    """Return the position after the last message read, without its id: it may belong to another organization.
+
+    Messages of the same 4 ms step are read again, so none is left out; a step with more of them than one search reads
+    ends there.
+    """
+    at = timestamp_of(last_read)
+    inside = last_at(MESSAGE, at)
+    return MessageId(inside if inside < below else first_at(MESSAGE, at))
 
 
 # -----------------------------------------------------------------------------------------------------------------
