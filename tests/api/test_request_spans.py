@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from api.kit import ORG, Api
 from api.sockets import BODY, Wire, listening
+from tidings import __version__
 from tidings.api.request_log import RequestObservers
 from tidings.api.request_spans import RequestSpans
 from traces import SECRET, Traces, attributes, recording, text_of
@@ -43,7 +44,9 @@ async def test_a_request_has_a_span_with_its_route_and_its_caller(lite: Api) -> 
     }
     assert (lite.clock.now() * 1_000_000, StatusCode.UNSET) == (span.start_time, span.status.status_code)
     assert span.parent is None
-    assert ("tidings", "0.1.0") == tuple(span.resource.attributes[f"service.{name}"] for name in ("name", "version"))
+    assert ("tidings", __version__) == tuple(
+        span.resource.attributes[f"service.{name}"] for name in ("name", "version")
+    )
 
 
 @pytest.mark.parametrize("more", [(), (b"origin: http://x",)], ids=["the fast path", "ASGI"])

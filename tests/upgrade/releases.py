@@ -22,7 +22,7 @@ from tidings.storage.drivers.migrations import known_migrations
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OLD = "0.1.0"
-NEXT = "0.2.0"
+NEXT = "0.3.0"
 FIXTURE = Path(__file__).parent / OLD
 HEAD = f"-- Oldest release that may run on this schema: {OLD}\n"
 COLUMN = (
