@@ -25,6 +25,7 @@ _INSERT: Final = (
     "INSERT INTO node (id, worker, release) VALUES (CAST(:node AS BIGINT), :worker, :release) ON CONFLICT DO NOTHING"
 )
 _DELETE: Final = "DELETE FROM node WHERE id = :node"
+_RELEASES: Final = "SELECT worker, release FROM node ORDER BY id"
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _RELEASE_SECONDS: Final = 1.0
 
@@ -133,6 +134,11 @@ async def open_transactions(read: Read) -> OpenTransactions:
     """Return the open transactions of this database. A transaction that is not found has ended, or starts later."""
     row = await read.one(_OPEN)
     return OpenTransactions(row["age"], bool(row["has_others"]))
+
+
+async def releases(read: Read) -> list[tuple[str, str]]:
+    """Return the worker names and releases of the nodes that have a row."""
+    return [(row["worker"], row["release"]) for row in await read.rows(_RELEASES)]
 
 
 async def delete(tx: Write, node: int) -> bool:
