@@ -24,6 +24,7 @@ MESSAGE: Final = "msg_"
 ATTEMPT: Final = "atmpt_"
 TASK: Final = "qtask_"
 API_KEY: Final = "key_"
+INTEGRATION: Final = "integ_"
 
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 MANAGEMENT_ORG: Final = OrgId("org_00000000000SvixManagement00")

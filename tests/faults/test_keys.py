@@ -7,11 +7,12 @@ it slow and not wrong.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from faults.kit import ended, started
@@ -92,30 +93,38 @@ async def stream(server: Live, task: str, token: str) -> AsyncIterator[asyncio.S
         writer.close()
 
 
-async def test_a_key_revoked_on_one_node_is_refused_by_another_and_ends_its_stream(
-    nodes: tuple[Live, Live], db: Database
-) -> None:
-    first, second = nodes
-    heartbeats = await heartbeats_of_the_second(db, nodes)
-    app = (await call(first, "POST", "/api/v1/app", {"name": "A"}))[1]["id"]
+async def task_of(first: Live, app: str) -> str:
+    """Start a task of an application, which its callers can follow."""
     endpoint = (await call(first, "POST", f"/api/v1/app/{app}/endpoint", {"url": "http://a.test"}))[1]["id"]
     recover = f"/api/v1/app/{app}/endpoint/{endpoint}/recover"
     since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    task = (await call(first, "POST", recover, {"since": since}))[1]["id"]
-    key, kept = [(await call(first, "POST", KEYS, {"name": name}))[1] for name in ("revoked", "kept")]
+    return str((await call(first, "POST", recover, {"since": since}))[1]["id"])
 
-    async with stream(second, task, key["token"]) as ending, stream(second, task, kept["token"]) as lasting:
-        assert 200 == (await call(second, "GET", "/api/v1/app", token=key["token"]))[0]
+
+async def check_that_a_key_ends(
+    nodes: tuple[Live, Live],
+    db: Database,
+    task: str,
+    keys: tuple[str, str],
+    end: Callable[[Live], Awaitable[None]],
+) -> None:
+    """End the first key through the first node; the second node refuses it and ends its stream, and keeps the other."""
+    first, second = nodes
+    ended_key, kept = keys
+    heartbeats = await heartbeats_of_the_second(db, nodes)
+    path = f"/api/v1/background-task/{task}"
+    async with stream(second, task, ended_key) as ending, stream(second, task, kept) as lasting:
+        assert 200 == (await call(second, "GET", path, token=ended_key))[0]
         # The last chunk is empty: the connection stays open for another request.
         rest, other = (asyncio.create_task(each.readuntil(b"\r\n0\r\n\r\n")) for each in (ending, lasting))
-        assert 204 == (await call(first, "POST", f"{KEYS}/{key['id']}/expire", {}))[0]
-        assert 401 == (await call(first, "GET", "/api/v1/app", token=key["token"]))[0]
+        await end(first)
+        assert 401 == (await call(first, "GET", path, token=ended_key))[0]
 
         await heartbeats.look()
         accepted_after = []
         while True:
             heard = await heartbeats.look()
-            status, _ = await call(second, "GET", "/api/v1/app", token=key["token"])
+            status, _ = await call(second, "GET", path, token=ended_key)
             if status == 401:
                 break
             accepted_after.append(heard)
@@ -124,5 +133,35 @@ async def test_a_key_revoked_on_one_node_is_refused_by_another_and_ends_its_stre
         assert max(accepted_after, default=0) < 2, "two heartbeats are two seconds"
         assert b"nothing new" not in text, "the stream ended at the next look of its own, after 15 seconds"
         assert not other.done()
-        assert 200 == (await call(second, "GET", "/api/v1/app", token=kept["token"]))[0]
+        assert 200 == (await call(second, "GET", path, token=kept))[0]
         other.cancel()
+
+
+async def test_a_key_revoked_on_one_node_is_refused_by_another_and_ends_its_stream(
+    nodes: tuple[Live, Live], db: Database
+) -> None:
+    first, _ = nodes
+    app = (await call(first, "POST", "/api/v1/app", {"name": "A"}))[1]["id"]
+    key, kept = [(await call(first, "POST", KEYS, {"name": name}))[1] for name in ("revoked", "kept")]
+
+    async def end(server: Live) -> None:
+        assert 204 == (await call(server, "POST", f"{KEYS}/{key['id']}/expire", {}))[0]
+
+    await check_that_a_key_ends(nodes, db, await task_of(first, app), (key["token"], kept["token"]), end)
+
+
+@pytest.mark.parametrize("how", ["rotated", "deleted"])
+async def test_the_key_of_an_integration_ends_on_another_node(nodes: tuple[Live, Live], db: Database, how: str) -> None:
+    first, _ = nodes
+    app = (await call(first, "POST", "/api/v1/app", {"name": "A"}))[1]["id"]
+    path = f"/api/v1/app/{app}/integration"
+    made = [(await call(first, "POST", path, {"name": name}))[1]["id"] for name in ("ended", "kept")]
+    key, kept = [(await call(first, "POST", f"{path}/{each}/key/rotate"))[1]["key"] for each in made]
+
+    async def end(server: Live) -> None:
+        if how == "rotated":
+            assert 200 == (await call(server, "POST", f"{path}/{made[0]}/key/rotate"))[0]
+        else:
+            assert 204 == (await call(server, "DELETE", f"{path}/{made[0]}"))[0]
+
+    await check_that_a_key_ends(nodes, db, await task_of(first, app), (key, kept), end)

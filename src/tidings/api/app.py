@@ -188,7 +188,8 @@ class _Resource:
         try:
             return await self._handle(route, scope, receive, params, path, caller, idempotency_key)
         except AppError as error:
-            if idempotency_key is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
+            is_repeatable = route.is_repeatable and route.tag != authentication.TAG
+            if idempotency_key is None or error.kind not in REPLAYABLE or not is_repeatable:
                 raise
             stored = await context.services.idempotency.find(idempotency_key)
             if stored is None:

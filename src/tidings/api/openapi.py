@@ -28,6 +28,7 @@ _PATH: Final[dict[str, Json]] = {
     "event_type_name": _NAME,
     "attempt_id": {"type": "string", "pattern": "^atmpt_[A-Za-z0-9]{27}$"},
     "env_id": {"type": "string", "minLength": 1},
+    "integ_id": {"type": "string", "pattern": "^integ_[A-Za-z0-9]{27}$"},
     "key_id": {"type": "string", "pattern": "^key_[A-Za-z0-9]{27}$"},
     "task_id": {"type": "string", "pattern": "^qtask_[A-Za-z0-9]{27}$"},
 }

@@ -112,6 +112,8 @@ class Route(Generic[QueryT, BodyT]):
     is_deprecated: bool = False
     is_read: bool = False
     """Whether the operation changes nothing although its method is not GET, so that a read-only key may use it."""
+    is_repeatable: bool = True
+    """Whether the idempotency record has the response; not if it has a secret, which is stored nowhere."""
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:

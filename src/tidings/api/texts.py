@@ -18,6 +18,7 @@ TAGS: Final = {
     "Background Tasks": "Background tasks: long-running work, such as recovering an endpoint after an outage.",
     "Background Task Control": "Commands for background tasks, and ways to follow them.",
     "Authentication": "Tokens with which the users of an application call the API, and API keys.",
+    "Integration": "Integrations: programs that act for one application, each with a key of its own.",
     "Health": "Health checks for load balancers and monitoring.",
     "Webhook Endpoint": "Operational endpoints: the URLs that receive the operational events of the organization.",
     "Webhook": "Operational events: what the service sends to the operational endpoints of the organization.",
@@ -59,6 +60,7 @@ PATH: Final = {
     "event_type_name": "The name of the event type.",
     "task_id": "The id of the background task.",
     "env_id": "The id of the organization.",
+    "integ_id": "The id of the integration.",
     "key_id": "The id of the API key.",
     "export_id": "The id of the export, as in the link that its background task returns.",
     "idempotency-key": (
@@ -77,6 +79,7 @@ EXAMPLES: Final = {
     "event_type_name": samples.EVENT_TYPE,
     "task_id": samples.TASK,
     "env_id": ids.DEFAULT_ORG,
+    "integ_id": samples.INTEGRATION,
     "key_id": samples.API_KEY,
     "export_id": samples.TASK,
     "idempotency-key": samples.IDEMPOTENCY_KEY,

@@ -62,18 +62,6 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Integration keys are not supported; applications have portal tokens.",
-        "/api/v1",
-        """
-        GET /app/{app_id}/integration v1.integration.list
-        POST /app/{app_id}/integration v1.integration.create
-        GET /app/{app_id}/integration/{integ_id} v1.integration.get
-        PUT /app/{app_id}/integration/{integ_id} v1.integration.update
-        DELETE /app/{app_id}/integration/{integ_id} v1.integration.delete
-        POST /app/{app_id}/integration/{integ_id}/key/rotate v1.integration.rotate-key
-        """,
-    ),
-    (
         "Environments are not supported; event types have their own export.",
         "/api/v1",
         """

@@ -180,8 +180,11 @@ async def _application(tx: Write, org_id: OrgId, rights: KeyRights) -> AppId | N
 
 
 def _own(key: ApiKey | None, org_id: OrgId | None) -> ApiKey:
-    """Return a key if it belongs to the organization, or if that is None; raise `not_found` otherwise."""
-    if key is None or org_id not in (None, key.org_id):
+    """Return a key if it belongs to the organization, or if that is None; raise `not_found` otherwise.
+
+    The key of an integration is changed by the use cases of integrations only.
+    """
+    if key is None or key.integration_id is not None or org_id not in (None, key.org_id):
         raise not_found("API key not found")
     return key
 

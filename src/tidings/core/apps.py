@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tidings.core import integrations
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import committed_window
@@ -90,6 +91,7 @@ async def delete(services: Services, app: App) -> None:
             now = services.now()
             await apps.advance_routing_version(tx, app.id, now)
             await apps.delete(tx, app.id, now)
+            await integrations.end_all(tx, services, app.id, now)
             endpoint_ids = await endpoints.ids_of(tx, app.id)
 
             def notify() -> None:

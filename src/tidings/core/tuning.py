@@ -74,6 +74,8 @@ class CoreTuning:
     """The API keys that a process remembers."""
     keys_per_organization: int = 1_000
     """The most API keys of one organization."""
+    integrations_per_application: int = 100
+    """The most integrations of one application."""
     key_trusted_seconds: float = 2.0
     """How long a key counts as valid after the last news from the database."""
     key_use_seconds: float = 60.0

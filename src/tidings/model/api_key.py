@@ -72,6 +72,10 @@ class ApiKey:
     """The last use, to the minute."""
     version: int
     """Incremented by each change, so that nodes notice it."""
+    integration_id: str | None = None
+    """The integration whose key it is."""
+    feature_flags: tuple[str, ...] = ()
+    """The feature flags of that integration."""
 
     @property
     def principal(self) -> Principal:
@@ -79,6 +83,7 @@ class ApiKey:
         return Principal(
             self.org_id,
             self.app_id,
+            frozenset(self.feature_flags),
             capabilities=VIEW_ONLY if self.is_read_only else ALL,
             until=FOREVER if self.expires_at is None else self.expires_at - 1,
             key=KeyName(self.id, self.version),

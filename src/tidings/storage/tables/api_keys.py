@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""API keys: add, find, list and change them, and record their last uses."""
+"""API keys: add, find, list and change them, and record their last uses.
+
+The keys of integrations are rows of the same table, so that every node hears of their changes. They are in no list.
+"""
 
 from collections.abc import Iterable
 from typing import Final
 
-from tidings.ids import OrgId
+from tidings.ids import AppId, OrgId
 from tidings.model.api_key import ApiKey, KeyScope
 from tidings.model.page import PageWindow
-from tidings.storage.drivers.database import Read, Row, Write, from_row, named, to_values
+from tidings.storage.drivers.database import Read, Row, Write, from_row, named, names_of, to_values
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _COLUMNS: Final = (
     "id, org_id, app_id, scope, read_only, name, hint, created_by, created_at, expires_at, revoked_at, last_used_at,"
-    " version"
+    " version, integration_id"
 )
-_FROM: Final = f"SELECT {_COLUMNS} FROM api_key"
+_FLAGS: Final = "(SELECT feature_flags FROM integration WHERE integration.id = api_key.integration_id)"
+_FROM: Final = f"SELECT {_COLUMNS}, {_FLAGS} AS feature_flags FROM api_key"
 _BY_HASH: Final = f"{_FROM} WHERE hash = :hash"
 _BY_ID: Final = f"{_FROM} WHERE id = :id"
-_PAGE: Final = f"{_FROM} WHERE org_id = :org"
-_EVERY: Final = f"{_FROM} WHERE 1 = 1"
+_PAGE: Final = f"{_FROM} WHERE integration_id IS NULL AND org_id = :org"
+_EVERY: Final = f"{_FROM} WHERE integration_id IS NULL"
 _ADD: Final = f"INSERT INTO api_key (hash, {_COLUMNS}) VALUES (:hash, {named(_COLUMNS)})"
-_COUNT: Final = "SELECT count(*) AS n FROM api_key WHERE org_id = :org"
+_COUNT: Final = "SELECT count(*) AS n FROM api_key WHERE org_id = :org AND integration_id IS NULL"
 _DROP_ENDED: Final = """
 DELETE FROM api_key WHERE id IN (
-  SELECT id FROM api_key WHERE org_id = :org AND expires_at <= :now ORDER BY expires_at LIMIT 1
+  SELECT id FROM api_key WHERE org_id = :org AND integration_id IS NULL AND expires_at <= :now
+  ORDER BY expires_at LIMIT 1
 )
 """
 _RENAME: Final = "UPDATE api_key SET name = :name WHERE id = :id"
@@ -49,7 +54,9 @@ DELETE FROM api_key WHERE id IN (
 
 async def add(tx: Write, key: ApiKey, digest: str) -> None:
     """Add a key; `digest` is the hash of its text."""
-    values = to_values(key, scope=key.scope.value, read_only=int(key.is_read_only), hash=digest)
+    values = to_values(
+        key, scope=key.scope.value, read_only=int(key.is_read_only), integration_id=key.integration_id, hash=digest
+    )
     del values["is_read_only"]
     await tx.run(_ADD, **values)
 
@@ -108,4 +115,71 @@ async def prune(tx: Write, *, before: int, limit: int) -> int:
 def _key(row: Row | None) -> ApiKey | None:
     if row is None:
         return None
-    return from_row(ApiKey, row, scope=KeyScope(row["scope"]), is_read_only=bool(row["read_only"]))
+    return from_row(
+        ApiKey,
+        row,
+        scope=KeyScope(row["scope"]),
+        is_read_only=bool(row["read_only"]),
+        integration_id=row["integration_id"],
+        feature_flags=names_of(row["feature_flags"]) or (),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Keys of integrations
+
+_OF_INTEGRATION: Final = "app_id = :app AND integration_id = :integration AND expires_at IS NULL"
+_REPLACE: Final = f"""
+UPDATE api_key SET hash = :hash, hint = :hint, created_by = :created_by, last_used_at = NULL, version = version + 1,
+  changed_at = :now
+WHERE {_OF_INTEGRATION} RETURNING id
+"""
+_TOUCH: Final = f"UPDATE api_key SET version = version + 1, changed_at = :now WHERE {_OF_INTEGRATION} RETURNING id"
+_END: Final = """
+UPDATE api_key SET expires_at = CAST(:now AS BIGINT), revoked_at = :now, version = version + 1, changed_at = :now
+WHERE app_id = :app AND integration_id IS NOT NULL AND expires_at IS NULL"""
+_END_ALL: Final = f"{_END} RETURNING id"
+_END_ONE: Final = f"{_END} AND integration_id = :integration RETURNING id"
+_DELETE_ENDED: Final = (
+    "DELETE FROM api_key WHERE app_id = :app AND integration_id IS NOT NULL AND expires_at < CAST(:before AS BIGINT)"
+)
+
+
+async def replace_of_integration(tx: Write, key: ApiKey, digest: str) -> list[str]:
+    """Give the key of an integration the hash, hint and creator of a new one; return the id of its row, if any.
+
+    The old text of the key is then unknown.
+    """
+    rows = await tx.rows(
+        _REPLACE,
+        app=key.app_id,
+        integration=key.integration_id,
+        hash=digest,
+        hint=key.hint,
+        created_by=key.created_by,
+        now=key.created_at,
+    )
+    return [row["id"] for row in rows]
+
+
+async def touch_of_integration(tx: Write, app_id: AppId, integration_id: str, now: int) -> list[str]:
+    """Make every node read the key of an integration again; return the key's id, if any."""
+    rows = await tx.rows(_TOUCH, app=app_id, integration=integration_id, now=now)
+    return [row["id"] for row in rows]
+
+
+async def end_of_integrations(tx: Write, app_id: AppId, integration_id: str | None, now: int) -> list[str]:
+    """End the key of an integration, or of all of an application for None; return the ids of the ended keys.
+
+    The rows stay for a while: a node that holds such a key learns from its row that it ended.
+    """
+    if integration_id is None:
+        rows = await tx.rows(_END_ALL, app=app_id, now=now)
+    else:
+        rows = await tx.rows(_END_ONE, app=app_id, integration=integration_id, now=now)
+    return [row["id"] for row in rows]
+
+
+async def delete_ended_of_integrations(tx: Write, app_id: AppId, *, before: int) -> None:
+    """Delete the keys of integrations of an application that ended before a timestamp."""
+    await tx.run(_DELETE_ENDED, app=app_id, before=before)

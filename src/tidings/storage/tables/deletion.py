@@ -51,6 +51,7 @@ _OF_APPS: Final = (
     "DELETE FROM token_end WHERE app_id IN :ids",
     "DELETE FROM throttle WHERE key IN :ids",
     "DELETE FROM endpoint WHERE app_id IN :ids",
+    "DELETE FROM integration WHERE app_id IN :ids",
     "DELETE FROM application WHERE id IN :ids",
 )
 _OF_ORG: Final = (
