@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 
 from tidings.cli.main import main
 
-_PRELOAD = ["tidings.cli.commands", "tidings.server.serving"]
+_HERE = str(Path(__file__).parent)
 
 
 class Program:
@@ -27,7 +28,8 @@ class Program:
     ) -> None:
         """The process appends to `out` and `err`; both may be one file."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
+        context.set_forkserver_preload(["preloaded"])
+        _start_forkserver()
         files = (os.devnull, str(out), str(err))
         self._process = context.Process(
             target=_run, args=(list(arguments), str(folder), environment, files), daemon=True
@@ -55,6 +57,18 @@ class Program:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def _start_forkserver() -> None:
+    """Start the process that commands are forked from, unless it runs. It finds its modules by PYTHONPATH alone."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([_HERE, *([before] if before else [])])
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str], files: Sequence[str]) -> None:
