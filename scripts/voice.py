@@ -7,6 +7,7 @@
 import argparse
 import ast
 import fnmatch
+import functools
 import io
 import re
 import sys
@@ -104,8 +105,13 @@ def pages(root: Path) -> list[Path]:
     return sorted({path.relative_to(root) for pattern in PAGES for path in root.glob(pattern)})
 
 
-def fragments(root: Path, path: Path) -> Iterator[Fragment]:
-    """Yield what a reader of the file reads: its name, its prose, and the texts that it prints."""
+@functools.cache
+def fragments(root: Path, path: Path) -> tuple[Fragment, ...]:
+    """Return what a reader of the file reads: its name, its prose, and the texts that it prints."""
+    return tuple(_fragments(root, path))
+
+
+def _fragments(root: Path, path: Path) -> Iterator[Fragment]:
     yield Fragment(path, 0, "name", re.sub(r"[-_/]", " ", path.stem))
     text = (root / path).read_text()
     if path.suffix == ".md":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The prose is plain: no signal words of scripts/voice.py, one meaning for a class name, a docstring for each name."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,13 @@ import voice
 from tidings.cli.commands import app
 
 ROOT = voice.CHECKOUT
-_DOCSTRINGS = voice.rates(voice.docstrings(ROOT))
-_DOCUMENTS = voice.rates(voice.documents(ROOT))
+_PLACES = {"docstrings": voice.docstrings, "docs": voice.documents}
+
+
+@functools.cache
+def _rates(place: str) -> dict[str, float]:
+    """Measure once, and not while tests are collected: every process of a run collects all of them."""
+    return voice.rates(_PLACES[place](ROOT))
 
 
 def test_a_file_has_no_signal_words() -> None:
@@ -53,11 +59,9 @@ def test_the_help_of_a_command_has_no_signal_words(command: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("name", voice.RATES)
-@pytest.mark.parametrize("place", ["docstrings", "docs"])
+@pytest.mark.parametrize("place", _PLACES)
 def test_a_restricted_word_is_rare(name: str, place: str) -> None:
-    measured = {"docstrings": _DOCSTRINGS, "docs": _DOCUMENTS}[place]
-
-    assert measured[name] <= voice.RATES[name][1]
+    assert _rates(place)[name] <= voice.RATES[name][1]
 
 
 def test_a_class_name_has_one_meaning() -> None:
