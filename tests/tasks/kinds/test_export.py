@@ -31,6 +31,8 @@ from tidings.tasks.handler import HandlerServices
 from tidings.tasks.kinds import export
 from tidings.tasks.kinds.export import Export
 
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For facts of the generators: no database takes part in them, and each test starts a process that loads them."""
 COMPILER = Path(__file__).resolve().parents[3] / ".venv/node/node_modules/.bin/tsc"
 ORDER = {
     "type": "object",
@@ -187,6 +189,7 @@ async def test_the_archive_has_a_document_and_models(world: World) -> None:
     assert {"schema_zip": link} == reported["data"]
 
 
+@ON_SQLITE
 async def test_the_python_models_match_the_schema(world: World, tmp_path: Path) -> None:
     await an_event_type(world, "order.paid", ORDER)
     models = imported(await unpacked(world, (await exported(world))[1]), tmp_path)
@@ -200,6 +203,7 @@ async def test_the_python_models_match_the_schema(world: World, tmp_path: Path) 
         model.model_validate({"id": "no uuid", "lines": []})
 
 
+@ON_SQLITE
 async def test_the_typescript_types_match_the_schema(world: World) -> None:
     await an_event_type(world, "order.paid", ORDER)
     files = await unpacked(world, (await exported(world))[1])
@@ -223,7 +227,7 @@ async def test_the_typescript_types_match_the_schema(world: World) -> None:
     assert '  "order.paid": OrderPaid;\n' in files["typescript/index.ts"]
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@ON_SQLITE
 async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -> None:
     if not COMPILER.is_file():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
@@ -239,6 +243,7 @@ async def test_the_compiler_takes_the_typescript(world: World, tmp_path: Path) -
     assert (0, b"") == await compiled(files, tmp_path / "ts")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "reference", ["http://127.0.0.1:1/s.json", "file:///etc/hostname", "../other.json", "other.json#/a"]
 )
@@ -253,6 +258,7 @@ async def test_an_external_reference_is_skipped_and_reported(world: World, refer
     assert "typescript/bad.ts" not in await unpacked(world, link)
 
 
+@ON_SQLITE
 async def test_a_poisoned_schema_does_not_stop_the_others(world: World) -> None:
     await an_event_type(world, "bad", {"type": "object", "properties": {"a": {"$ref": "#/definitions/nowhere"}}})
     await an_event_type(world, "good", ORDER)
@@ -263,6 +269,7 @@ async def test_a_poisoned_schema_does_not_stop_the_others(world: World) -> None:
     assert "typescript/good.ts" in await unpacked(world, link)
 
 
+@ON_SQLITE
 async def test_event_types_with_similar_names_get_distinct_files(world: World) -> None:
     for number in range(45):
         await an_event_type(world, f"order.n{number}", {"type": "object"})
@@ -287,6 +294,9 @@ HONEST = {
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "database_kind", [pytest.param("sqlite", marks=pytest.mark.chaos), "postgresql"], indirect=True
+)
 async def test_a_huge_enumeration_delays_no_reader(world: World) -> None:
     """100,000 values beside 8 types of about 80 kB; meanwhile more readers than connections get their responses."""
     await an_event_type(world, "huge", {"enum": [f"value {number}" for number in range(100_000)]})
@@ -315,6 +325,7 @@ WORDS = (
 NAMES = [*WORDS.split(), "x" * 256, "x" * 255 + "y", "aB" * 128, "aB" * 127 + "aC"]
 
 
+@ON_SQLITE
 async def test_an_event_type_of_any_name_is_in_the_archive(world: World, tmp_path: Path) -> None:
     for name in NAMES:
         await an_event_type(world, name, {**ORDER, "title": "None"})
@@ -335,6 +346,7 @@ async def test_an_event_type_of_any_name_is_in_the_archive(world: World, tmp_pat
         assert (0, b"") == await compiled(files, tmp_path / "ts")
 
 
+@ON_SQLITE
 async def test_a_format_needs_no_package_except_pydantic(world: World, tmp_path: Path) -> None:
     formats = {"a": "email", "b": "idn-email", "c": "ulid", "d": "date-time", "e": "uri", "f": "ipv4", "g": "duration"}
     schema = {name: {"type": "string", "format": each} for name, each in formats.items()}
