@@ -9,6 +9,8 @@ TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/kinds/te
 QUICK := tests/model tests/core tests/storage tests/api
 SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \
 	tests/model/test_throttle.py tests/storage/tables/test_delivery_state_machine.py
+# Every server, worker and pytest process compiles the whole package again where the environment forbids to keep bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo dev serve quick test check chaos browser bench bench-beside bench-tasks voice lock clean
@@ -30,7 +32,9 @@ serve: $(VENV)/.demo  ## run the service on loopback, for development: receivers
 quick: $(VENV)/.dev  ## the tests for the inner loop: under a minute on two cores, without PostgreSQL
 	$(BIN)/pytest -q -m "not chaos and not postgres" -n 2 $(QUICK) $(SLOW:%=--ignore=%) $(ARGS)
 
-test: check $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
+# `check` uses one core; the other one compiles the tests meanwhile, once for all workers.
+test: $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
+	@$(BIN)/pytest --collect-only -q >/dev/null 2>&1 & $(MAKE) --no-print-directory check; code=$$?; wait; exit $$code
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
