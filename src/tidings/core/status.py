@@ -2,11 +2,13 @@
 """The status for an operator, or of one organization: outstanding deliveries, and endpoints that need attention."""
 
 import asyncio
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from tidings import __version__
 from tidings.clock import DAY, MINUTE, SECOND
 from tidings.ids import OrgId
 from tidings.model.status import (
@@ -100,19 +102,24 @@ class Status:
         return f"{text[0].upper()}{text[1:]}."
 
 
-async def read_status(db: Database, now: int, org_id: OrgId | None, *, is_stopped: bool = False) -> Status:
+async def read_status(
+    db: Database, now: int, org_id: OrgId | None, *, is_stopped: bool = False, itself: NodeState | None = None
+) -> Status:
     """Read the status of one organization, or of the whole service without one.
 
-    `is_stopped` says that no node can be running, whatever heartbeats are stored. The parts are read side by side: the
-    counts of many deliveries take most of the time.
+    `is_stopped` says that no node can be running, whatever heartbeats are stored; `itself` is the caller if it is the
+    only node. The parts are read side by side: the counts of many deliveries take most of the time.
     """
     if org_id is not None:
         (depth, oldest), (endpoints, worst), (tasks, active) = await asyncio.gather(
             _own_deliveries(db, org_id, now), _endpoints(db, org_id, now), _active(db, org_id)
         )
         return Status(now, depth, oldest, endpoints, worst, tasks, active, None)
+    known = [] if is_stopped else None if itself is None else [itself]
     (depth, oldest), (endpoints, worst), ((tasks, active), whole) = await asyncio.gather(
-        _deliveries(db, now), _endpoints(db, None, now), _installation(db, now, is_stopped=is_stopped)
+        _deliveries(db, now),
+        _endpoints(db, None, now),
+        _installation(db, now, known),
     )
     return Status(now, depth, oldest, endpoints, worst, tasks, active, whole)
 
@@ -124,10 +131,12 @@ class StatusReader:
     at most a twentieth of one connection.
     """
 
-    __slots__ = ("_db", "_lock", "_read")
+    __slots__ = ("_db", "_itself", "_lock", "_read")
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        # A node that owns its file is the only one, and writes a heartbeat only if health is requested.
+        self._itself = NodeState(platform.node(), __version__, None) if db.has_one_writer else None
         self._lock = asyncio.Lock()
         self._read: dict[OrgId | None, tuple[Status, float]] = {}
 
@@ -137,7 +146,7 @@ class StatusReader:
             began = monotonic()
             self._read = {org: each for org, each in self._read.items() if began < each[1]}
             if org_id not in self._read:
-                found = await read_status(self._db, now, org_id)
+                found = await read_status(self._db, now, org_id, itself=self._itself)
                 took = monotonic() - began
                 self._read[org_id] = found, began + max(_FRESH_SECONDS, _FRESH_FACTOR * took)
             return self._read[org_id][0]
@@ -191,13 +200,14 @@ async def _active(db: Database, org_id: OrgId | None) -> _Tasks:
         return await service_state.active_tasks(read, org_id, limit=_TASKS)
 
 
-async def _installation(db: Database, now: int, *, is_stopped: bool) -> tuple[_Tasks, Installation]:
+async def _installation(db: Database, now: int, known: list[NodeState] | None) -> tuple[_Tasks, Installation]:
+    """Return the active tasks and the installation; `known` are its nodes, None to read them."""
     async with db.read() as read:
         tasks = await service_state.active_tasks(read, None, limit=_TASKS)
         tenants = await queue_depth.top_tenants(read, most=_TENANT_DELIVERIES, limit=_TENANTS)
         since = now - _HEARTBEAT_MS
         whole = Installation(
-            nodes=[] if is_stopped else await service_state.running_nodes(read, since=since),
+            nodes=await service_state.running_nodes(read, since=since) if known is None else known,
             database=await service_state.database_state(read),
             tenants=[Tenant(org, outstanding) for org, outstanding in tenants],
             tenants_of=_TENANT_DELIVERIES,
