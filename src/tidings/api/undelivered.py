@@ -59,7 +59,7 @@ class UndeliveredCount(Out, kw_only=True):
     """The number of deliveries in a list."""
 
     count: int
-    """The number, at most 10,000."""
+    """The number, at most 1,000."""
     is_exact: bool
     """Whether the list was counted to its end. If not, there may be more."""
 
@@ -141,7 +141,7 @@ class UndeliveredQuery(Query, kw_only=True):
 async def page_of_endpoint(call: Call[UndeliveredQuery, Nothing]) -> Response:
     """Return the messages that the endpoint has not received, in one state, the oldest first.
 
-    Each has the reason for its state. The count ends at 10,000. A message that is scheduled or in flight counts as
+    Each has the reason for its state. The count ends at 1,000. A message that is scheduled or in flight counts as
     such, whatever happened to earlier attempts. Messages that were never to be sent to the endpoint are not listed.
     """
     request = call.query.request(call.context.attempts_max)

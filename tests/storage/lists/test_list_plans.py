@@ -241,6 +241,18 @@ async def test_every_list_is_read_through_its_index(db: Database) -> None:
             assert not re.search(WHOLE[db.dialect], plan), (name, plan)
 
 
+async def test_a_count_looks_at_each_candidate_once(db: Database) -> None:
+    scope, filters = UndeliveredScope(DEFAULT_ORG), UndeliveredFilter(state=UndeliveredState.EXHAUSTED)
+    async with db.read() as read:
+        listening = Listening(read)
+        await filtered.summary_of_undelivered(listening, scope, filters, SystemClock().now())
+    [(sql, values)] = listening.asked
+
+    plan = await explained(db, sql, **values)
+
+    assert 1 == len(re.findall(r"(?:Scan|SCAN|SEARCH)\b.* delivery\b", plan)), plan
+
+
 async def test_postgresql_plans_a_list_once(db: Database) -> None:
     if db.dialect is not Dialect.POSTGRESQL:
         pytest.skip("SQLite plans a statement once in any case")

@@ -87,7 +87,7 @@ class ListTuning:
     candidates: int = 2_000
     """The attempts or deliveries of an endpoint that are read to find messages: about two milliseconds. An endpoint
     with more of them gets most messages of the application, so the query reads those."""
-    undelivered: int = 4_000
+    undelivered: int = 2_000
     """The deliveries that are read for a page of undelivered messages, of which some may not match."""
 
 

@@ -30,8 +30,8 @@ from tidings.model.undelivered import (
 from tidings.storage.drivers.database import Read, Row, Sql, Value, composed, from_row
 from tidings.storage.tables import messages
 
-COUNT_MAX: Final = 10_000
-"""The greatest number that is counted; `Count` says whether there are more."""
+COUNT_MAX: Final = 1_000
+"""The greatest number that is counted; `Count` says whether there are more. Each row costs some index probes."""
 _LAST: Final = 1 << 62
 _BEFORE_ALL: Final = UndeliveredKey(0, MessageId(""), EndpointId(""))
 _AFTER_ALL: Final = UndeliveredKey(_LAST, MessageId("~"), EndpointId("~"))
@@ -166,12 +166,15 @@ def page_statement(column: str, filters: UndeliveredFilter, order: Order) -> Sql
 
 
 def count_statement(column: str, filters: UndeliveredFilter) -> Sql:
-    """Return the statement that counts: candidates, those in the list, and their least message."""
+    """Return the statement that counts: candidates, those in the list, and their least message.
+
+    `counted` is materialized because planners would otherwise evaluate `is_match` once for each use.
+    """
     is_whole = column == "org_id" and filters.state is UndeliveredState.EXHAUSTED
     return composed(
-        "WITH c AS MATERIALIZED ({source}){alive} SELECT count(*) AS candidates, coalesce(sum(is_match), 0) AS found,"
-        " min(CASE WHEN is_match = 1 THEN msg_id END) AS oldest FROM (SELECT c.msg_id AS msg_id,"
-        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c) AS counted",
+        "WITH c AS MATERIALIZED ({source}){alive}, counted AS MATERIALIZED (SELECT c.msg_id AS msg_id,"
+        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c) SELECT count(*) AS candidates,"
+        " coalesce(sum(is_match), 0) AS found, min(CASE WHEN is_match = 1 THEN msg_id END) AS oldest FROM counted",
         source=_source(column, filters.state, Order.ASCENDING),
         alive=_ALIVE if is_whole else "",
         matches=_matches(filters),
