@@ -14,7 +14,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import idle, lists, machine, message_path, recover, report
+from bench import idle, lists, machine, message_path, pages, recover, report
 from bench.databases import KINDS, Measured, fresh
 from bench.interpreters import Interpreter, Unusable, prepared
 from bench.measures import EVERYTHING, MEASURES, NOTES, Asked
@@ -69,6 +69,9 @@ def _measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     elif asked.lists:
         told["lists"] = _each(asked, folder, lambda database: lists.measure(folder, database, asked.lists))
         say(report.of_lists(told["lists"]))
+    elif asked.pages:
+        told["pages"] = _each(asked, folder, lambda database: pages.measure(folder, database, asked.pages))
+        say(report.of_pages(told["pages"]))
     elif asked.recover:
         told["recover"] = _each(asked, folder, lambda database: recover.measure(folder, database, asked.recover))
         say(report.of_recover(told["recover"]))
@@ -181,6 +184,12 @@ def _arguments() -> argparse.Namespace:
         type=_between(1, MOST_RECOVERED),
         metavar="N",
         help="ask for lists over N messages, ten attempts each",
+    )
+    instead.add_argument(
+        "--pages",
+        type=_between(1, MOST_RECOVERED),
+        metavar="N",
+        help="open each page of portal and console over N messages and 10,000 applications",
     )
     instead.add_argument("--idle", action="store_true", help="count what an idle service does")
     return parser.parse_args()

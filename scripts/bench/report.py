@@ -104,14 +104,26 @@ def of_lists(runs: Sequence[Figures]) -> str:
     return "\n".join([*sorted(sizes), "", *_markdown(rows), ""])
 
 
-def _of_each(runs: Sequence[Figures], kinds: Sequence[str], which: str) -> dict[str, list[float]]:
-    """Return the CPU time and latency of each list of a group, database by database."""
+def of_pages(runs: Sequence[Figures]) -> str:
+    """Return a Markdown table: a row for each page; its size, and for each database its CPU time and latency in ms."""
+    kinds = list(dict.fromkeys(run["database"] for run in runs))
+    parts = ("CPU ms", "p50", "p99")
+    rows: list[Sequence[str]] = [("page", "KB", *(f"{kind}, {part}" for kind in kinds for part in parts))]
+    sizes = {each["page"]: each["bytes"] for run in runs for each in run["pages"]}
+    for name, found in _of_each(runs, kinds, "pages", "page").items():
+        rows.append((name, f"{sizes[name] / 1_000:.0f}", *(f"{figure:.1f}" for figure in found)))
+    seen = {f"{run['messages']:,} messages, {run['endpoints']:,} endpoints" for run in runs}
+    return "\n".join([*sorted(seen), "", *_markdown(rows), ""])
+
+
+def _of_each(runs: Sequence[Figures], kinds: Sequence[str], which: str, name: str = "list") -> dict[str, list[float]]:
+    """Return the CPU time and latency of each list or page of a group, database by database."""
     parts = ("cpu_ms", "p50_ms", "p99_ms")
     figures: dict[str, list[float]] = {}
     for kind in kinds:
         for same in zip(*(run[which] for run in runs if run["database"] == kind), strict=True):
             told = medians([{part: each[part] for part in parts} for each in same])
-            figures.setdefault(same[0]["list"], []).extend(told[part] for part in parts)
+            figures.setdefault(same[0][name], []).extend(told[part] for part in parts)
     return figures
 
 
