@@ -13,6 +13,9 @@ from typing import Any, Final, Self
 import playwright.sync_api as playwright
 
 from live import Live
+from tidings.clock import SystemClock
+from tidings.core import access
+from tidings.ids import DEFAULT_ORG, MANAGEMENT_ORG
 
 AXE: Final = Path(__file__).parents[2] / ".venv/browser/node_modules/axe-core/axe.min.js"
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -68,15 +71,14 @@ class Customer:
     server: Live
     receiver: Receiver
     app: str = "acme"
-    token: str | None = None
 
     def made(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create something of the application."""
         return self.created(f"/app/{self.app}{path}", body)
 
-    def created(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Create something of the organization."""
-        status, found = self.server.call("POST", f"/api/v1{path}", body)
+    def created(self, path: str, body: dict[str, Any], *, token: str | None = None) -> dict[str, Any]:
+        """Create something of the organization, or of the one whose token is given."""
+        status, found = self.server.call("POST", f"/api/v1{path}", body, token=token)
         assert status in (200, 201, 202), (status, found)
         return dict(found)
 
@@ -87,6 +89,18 @@ class Customer:
     def endpoint(self, path: str, **more: Any) -> str:
         """Create an endpoint at a path of the receiver."""
         return str(self.made("/endpoint", {"url": f"{self.receiver.url}{path}", **more})["id"])
+
+    def key(self, name: str, owner: str = DEFAULT_ORG, **more: Any) -> str:
+        """Create an API key of an organization, or one of an operator; return its text."""
+        path = f"/management/authentication/{owner}/api-token"
+        scope = "operator" if owner == MANAGEMENT_ORG else "organization"
+        return str(self.created(path, {"name": name, "scopes": [scope], **more}, token=self._operator())["token"])
+
+    def _operator(self) -> str:
+        """Return a token with which the command line acts as an operator."""
+        secret = access.stored_operator_secret(Path(self.server.database_url.removeprefix("sqlite:///")))
+        assert secret is not None
+        return access.issue_operator_token(secret, SystemClock().now())
 
     def message(self, event_type: str, payload: dict[str, Any], **more: Any) -> str:
         """Create a message."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The data of a customer with a real past: what works, what fails, and what never matched."""
+"""The data of a customer with a real past: what works, what fails, and what never matched. And its neighbors."""
 
 import time
 from typing import Any, Final
@@ -23,6 +23,9 @@ _SCHEMA: Final = {
     }
 }
 _MESSAGES: Final = 24
+_GONE: Final = 410
+_LONG: Final = "The Quite Long Name of a Customer That Has Merged with Another One (Holding) GmbH & Co. KG"
+_OTHERS: Final = ("org_0000000000000000000northwind", "org_000000000000000000000contoso")
 
 
 def filled(customer: Customer) -> None:
@@ -46,6 +49,22 @@ def filled(customer: Customer) -> None:
         customer.message(name, payload, eventId=f"event-{number}", tags=["nightly"] if number % 3 == 0 else [])
     _wait_for(receiver.got, _MESSAGES)
     customer.made(f"/endpoint/{failing}/recover", _since())
+    _neighbors(customer)
+
+
+def _neighbors(customer: Customer) -> None:
+    """Add applications, one with a lost message, and organizations and keys beside the first ones."""
+    other = customer.created("/app", {"name": _LONG})["id"]
+    customer.created("/app", {"name": "An empty one", "uid": "empty"})
+    customer.receiver.statuses["/gone"] = _GONE
+    at = len(customer.receiver.got)
+    customer.created(f"/app/{other}/endpoint", {"url": f"{customer.receiver.url}/gone", "description": "Abandoned"})
+    customer.created(f"/app/{other}/msg", {"eventType": "invoice.paid", "payload": {"id": "in_lost"}})
+    _wait_for(customer.receiver.got, at + 1)
+    customer.key("Order service")
+    customer.key("Dashboard, read-only", expiry=86_400)
+    for org in _OTHERS:
+        customer.created("/app", {"name": "A neighbor"}, token=customer.server.token_of(org))
 
 
 def _since() -> dict[str, str]:

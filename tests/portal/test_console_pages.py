@@ -10,8 +10,10 @@ from tidings.clock import HOUR, rfc3339
 from tidings.core import lookup
 from tidings.core.access import issue_org_token
 from tidings.core.lookup import QueryKind
+from tidings.core.rollups import COUNTED
 from tidings.model.api_key import KeyScope
 from tidings.portal.sessions import Session, form_key
+from tidings.storage.tables import nodes
 
 
 async def test_the_home_says_what_needs_attention(site: Site) -> None:
@@ -172,15 +174,56 @@ async def test_everything_at_an_endpoint_is_sent_again_by_a_task(site: Site) -> 
     browser = await site.console()
     await browser.open(f"/console/{ORG}/delivery", type="user.signup")
     form = browser.page.form("/delivery/replay")
+    other = await api.endpoint(app)
 
     for _ in range(2):  # a double click
-        await browser.post(form.action, **form.values)
+        await browser.post(form.action, **form.values, target=f"{app} {endpoint}")
+    of_one = browser.path
+    await browser.post(form.action, **form.values, target=f"{app} {other}")  # the endpoints share the form
 
     async with api.db.read() as read:
-        [task] = await read.rows("SELECT id, kind, args FROM task")
+        task, of_other = await read.rows("SELECT id, kind, args FROM task ORDER BY id")
     assert ("endpoint.bulk-replay", True) == (task["kind"], endpoint in task["args"])
     assert '"event_types":["user.signup"]' in task["args"]
-    assert browser.path == f"/console/{ORG}/app/{app}/task/{task['id']}"
+    assert other in of_other["args"]
+    assert [of_one, browser.path] == [f"/console/{ORG}/app/{app}/task/{each['id']}" for each in (task, of_other)]
+
+
+async def test_a_page_offers_to_resend_everything_at_its_busiest_endpoints(site: Site) -> None:
+    app = await site.api.app()
+    numbers = {(await undelivered(site.api, app, count))[0]: count for count in (1,) * 6 + (2, 3) + (1,) * 4}
+    browser = await site.console()
+
+    page = await browser.open(f"/console/{ORG}/delivery")
+
+    targets = [each["value"].split()[1] for tag, each in page.tags if tag == "button" and each.get("name") == "target"]
+    assert [3, 2, 1, 1, 1, 1, 1, 1, 1, 1] == [numbers[each] for each in targets]
+    assert "These are the 10 endpoints with the most rows on this page" in page.said
+
+
+async def test_lists_say_until_when_attempts_are_counted(site: Site) -> None:
+    app = await site.api.app(name="Acme")
+    browser = await site.console()
+
+    page = await browser.open(f"/console/{ORG}/app")
+    assert "the first count follows within minutes" in page.said
+    async with site.api.db.write() as tx:
+        await nodes.advance_setting(tx, COUNTED, str(site.api.clock.now() - HOUR))
+    page = await browser.open(f"/console/{ORG}/app")
+    assert "last 1 h ago" in page.said
+    assert f"/console/{ORG}/app/{app}" in page.links
+
+
+async def test_tasks_of_an_organization_name_their_applications(site: Site) -> None:
+    app = await site.api.app(name="Acme & Sons")
+    endpoint = await site.api.endpoint(app)
+    since = rfc3339(site.api.clock.now() - HOUR)
+    task = (await site.api.made(f"/app/{app}/endpoint/{endpoint}/recover", {"since": since}))["id"]
+    browser = await site.console()
+
+    for path in ("task", f"task/{task}"):
+        page = await browser.open(f"/console/{ORG}/{path}")
+        assert "Acme & Sons" in page.said, path
 
 
 async def test_another_organizations_messages_cannot_be_sent_again(site: Site) -> None:
@@ -191,7 +234,7 @@ async def test_another_organizations_messages_cannot_be_sent_again(site: Site) -
 
     for form, fields in (
         ("resend", {"pair": f"{app} {lost[0]} {endpoint}"}),
-        ("replay", {"app": app, "endpoint": endpoint, "state": "exhausted"}),
+        ("replay", {"target": f"{app} {endpoint}", "state": "exhausted"}),
     ):
         await browser.post(f"{action}/{form}", csrf=await token_of(browser, f"{action}/{form}"), **fields)
     assert set() == await scheduled(site.api)
@@ -275,6 +318,14 @@ async def test_operators_see_all_organizations_tasks_and_settings(site: Site) ->
     assert SECRET not in browser.text
     await browser.open(f"/console/{ORG}")
     assert 200 == browser.status
+
+
+async def test_a_service_on_sqlite_is_its_only_node(lite_site: Site) -> None:
+    browser = await lite_site.console((await lite_site.api.key(KeyScope.OPERATOR)).text)
+
+    page = await browser.open("/console")
+
+    assert "Healthy. The whole installation: 1 node on SQLite" in page.said
 
 
 async def test_the_keys_of_operators_are_for_the_command_line_alone(lite_site: Site) -> None:

@@ -6,7 +6,7 @@ and its new version makes every node recompile the routing. Operational events a
 write.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -238,11 +238,11 @@ async def get(services: Services, app: App, ref: str) -> Endpoint:
     return endpoint
 
 
-async def urls(services: Services, org_id: OrgId, endpoint_ids: Sequence[str]) -> dict[str, str]:
-    """Return the URLs of an organization's endpoints by their ids."""
+async def urls(services: Services, org_ids: Collection[OrgId], endpoint_ids: Sequence[str]) -> dict[str, str]:
+    """Return the URLs of the endpoints of some organizations by their ids."""
     async with services.db.read() as read:
         found = await endpoints.by_ids(read, endpoint_ids) if endpoint_ids else {}
-    return {endpoint.id: endpoint.url for endpoint in found.values() if endpoint.org_id == org_id}
+    return {endpoint.id: endpoint.url for endpoint in found.values() if endpoint.org_id in org_ids}
 
 
 async def page(services: Services, app: App, cursor: Cursor) -> Page[Endpoint]:

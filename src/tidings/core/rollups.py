@@ -167,12 +167,23 @@ async def _progress(read: Read) -> _Progress:
     return _Progress(int(found.get(MARK, 0)), int(found.get(COUNTED, 0)))
 
 
-async def sums(services: Services, owners: Sequence[Owner], hours: int = 24) -> Mapping[Owner, AttemptTotals]:
+@dataclass(frozen=True, slots=True)
+class OwnerSums:
+    """The totals of several owners."""
+
+    totals: Mapping[Owner, AttemptTotals]
+    """An owner without attempts has none."""
+    counted_until: int | None
+    """The time of the last run, before which all attempts are counted. None before the first run."""
+
+
+async def sums(services: Services, owners: Sequence[Owner], hours: int = 24) -> OwnerSums:
     """Return the totals of the last hours for each of several applications or organizations, as of the last run."""
     since = hour_of(services.clock.now()) - (hours - 1) * HOUR
     async with services.db.read() as read:
+        progress = await _progress(read)
         found = await rollups.of_range(read, owners, since, since + hours * HOUR)
     result: dict[Owner, AttemptTotals] = {}
     for (owner, _), totals in found.items():
         result[owner] = result.get(owner, NONE) + totals
-    return result
+    return OwnerSums(result, max(progress.counted_at, progress.mark) or None)

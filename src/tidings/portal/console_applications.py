@@ -37,8 +37,8 @@ async def _content(page: PageRequest) -> dict[str, Any]:
         found: Page[App] = Page(tuple(items), None, None, done=True)
     else:
         found = await apps.page(page.services, page.org_id, page.cursor())
-    totals = await rollups.sums(page.services, [Owner(page.org_id, each.id) for each in found.items])
-    return {"found": found, "query": query, "totals": totals, "owner": Owner}
+    sums = await rollups.sums(page.services, [Owner(page.org_id, each.id) for each in found.items])
+    return {"found": found, "query": query, "sums": sums, "owner": Owner}
 
 
 async def create(page: PageRequest) -> Answer:

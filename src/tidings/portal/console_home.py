@@ -46,7 +46,7 @@ async def installation(page: PageRequest) -> Answer:
         backlog=console_charts.backlog(state),
         organizations=organizations,
         following=organizations[-1] if len(found) > _PAGE else None,
-        totals=await rollups.sums(page.services, [Owner(each) for each in organizations]),
+        sums=await rollups.sums(page.services, [Owner(each) for each in organizations]),
         owner=Owner,
         host=host,
     )

@@ -21,9 +21,14 @@ from tidings.portal.starters import ResendForm
 from tidings.portal.view import Scope, View
 
 _BULK_REPLAY: Final = "endpoint.bulk-replay"
+_ROWS: Final = 40
+"""The rows of a page, which keep it below 60 KB."""
+_ENDPOINTS_MAX: Final = 10
+"""The endpoints of a page that offer to resend everything."""
 _SELECTED_MAX: Final = 50
 _FIELDS: Final = ("state", "type", "tag", "since", "until")
 _STATES: Final = {each.value: each for each in UndeliveredState}
+_TABS: Final = (UndeliveredState.EXHAUSTED, UndeliveredState.SCHEDULED, UndeliveredState.IN_FLIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +45,33 @@ class UndeliveredAtEndpoint:
 async def listed(page: PageRequest) -> Answer:
     """Show a page of the undelivered messages in one state."""
     filters = _filters(page.query)
-    request = UndeliveredRequest(filters, page.cursor(Order.ASCENDING), page.context.attempts_max)
+    request = UndeliveredRequest(filters, page.cursor(Order.ASCENDING, _ROWS), page.context.attempts_max)
     found, summary = await undelivered.page_of_organization(page.services, page.org_id, request)
     names = await lookup.app_names(page.services, page.org_id, [each.endpoint.app_id for each in found.items])
+    endpoints = _by_endpoint(found.items)
     return page.page(
         "console_undelivered.html",
         found=found,
         summary=summary,
         names=names,
         values={name: page.query[name] for name in _FIELDS} | {"state": filters.state.value},
-        states=list(UndeliveredState),
-        endpoints=_by_endpoint(found.items),
+        states=_TABS,
+        endpoints=endpoints[:_ENDPOINTS_MAX],
+        endpoint_count=len(endpoints),
         host=host,
         at=timestamp_of,
     )
 
 
 def _by_endpoint(items: tuple[UndeliveredDelivery, ...]) -> list[UndeliveredAtEndpoint]:
+    """Return the endpoints of a page, those with the most rows first."""
     numbers: dict[str, int] = {}
     for each in items:
         numbers[each.endpoint.id] = numbers.get(each.endpoint.id, 0) + 1
     endpoints = {each.endpoint.id: each.endpoint for each in items}
     return [
         UndeliveredAtEndpoint(each.id, each.app_id, host(each.url), each.disabled, numbers[each.id])
-        for each in endpoints.values()
+        for each in sorted(endpoints.values(), key=lambda each: -numbers[each.id])
     ]
 
 
@@ -118,10 +126,11 @@ async def _resend(page: PageRequest, pair: str, place: int) -> None:
 
 async def replay(page: PageRequest) -> Answer:
     """Start a task that resends all messages of an endpoint that match the filters, and open it."""
-    app = await access.application(page.services, page.principal, page.form["app"])
+    app_ref, _, endpoint_ref = page.form["target"].partition(" ")
+    app = await access.application(page.services, page.principal, app_ref)
     filters = _filters(page.form)
     request = ResendForm(
-        endpoint_ref=page.form["endpoint"],
+        endpoint_ref=endpoint_ref,
         since=filters.since if filters.since is not None else max(0, page.now - WINDOW_MS),
         until=filters.until,
         filters=ReplayFilters(messages=filters.messages, state=filters.state),
@@ -131,7 +140,8 @@ async def replay(page: PageRequest) -> Answer:
     def render(task: Task) -> Response:
         return Response(202, task.id.encode())
 
-    begun = await tasks.begin(page.services, build, idempotency_key=page.idempotency_key(), render=render)
+    key = page.idempotency_key(page.form["target"])  # the endpoints of a page share its form
+    begun = await tasks.begin(page.services, build, idempotency_key=key, render=render)
     return page.redirect("app", app.id, "task", begun.body.decode(), done="started")
 
 

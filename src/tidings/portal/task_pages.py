@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from tidings import ids
-from tidings.core import endpoints, outcomes, task_items, tasks
+from tidings.core import endpoints, lookup, outcomes, task_items, tasks
 from tidings.core.changes import Subject, SubjectKind
 from tidings.core.services import Services
 from tidings.errors import not_found
@@ -54,6 +54,8 @@ class TaskRow:
     """The address of the task's page."""
     app_url: str | None
     """The start of the addresses of its application's pages; None for a task without an application."""
+    app_name: str
+    """The name of its application, or its id if the page has no names; empty without an application."""
 
     @property
     def is_active(self) -> bool:
@@ -104,14 +106,23 @@ async def rows_of(page: PageRequest, found: Sequence[Task]) -> dict[str, TaskRow
     """Return tasks as pages show them, by their ids."""
     targets = {task.id: task_words.args_of(task).get("endpoint_id") for task in found}
     known = [each for each in targets.values() if isinstance(each, str)]
-    org_ids = {task.org_id for task in found}
-    urls: dict[str, str] = {}
-    for org_id in org_ids:
-        urls |= await endpoints.urls(page.services, org_id, known)
-    return {task.id: _row(page, task, targets[task.id], urls) for task in found}
+    urls = await endpoints.urls(page.services, {task.org_id for task in found}, known)
+    names = await _app_names(page, found)
+    return {task.id: _row(page, task, targets[task.id], urls, names) for task in found}
 
 
-def _row(page: PageRequest, task: Task, target: object, urls: Mapping[str, str]) -> TaskRow:
+async def _app_names(page: PageRequest, found: Sequence[Task]) -> Mapping[str, str]:
+    """Return the names of the applications of tasks, on pages of one organization."""
+    if page.found is not None or "org_id" not in page.path:
+        return {}
+    app_ids = sorted({task.app_id for task in found if task.app_id is not None})
+    names = await lookup.app_names(page.services, page.org_id, app_ids) if app_ids else {}
+    return {app_id: each.name for app_id, each in names.items()}
+
+
+def _row(
+    page: PageRequest, task: Task, target: object, urls: Mapping[str, str], app_names: Mapping[str, str]
+) -> TaskRow:
     state, color = task_words.state_of(task)
     endpoint_id = target if isinstance(target, str) else None
     return TaskRow(
@@ -126,6 +137,7 @@ def _row(page: PageRequest, task: Task, target: object, urls: Mapping[str, str])
         endpoint_url=urls.get(endpoint_id or ""),
         url=_task_url(page, task),
         app_url=_app_url(page, task),
+        app_name=app_names.get(task.app_id or "") or task.app_id or "",
     )
 
 
