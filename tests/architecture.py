@@ -48,8 +48,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("settings", "values"),
     "model": ("observe", *GROUND),
     "storage": BELOW_CORE,
-    "core": ("storage", *BELOW_CORE),
-    "delivery": ("core", "storage", *BELOW_CORE),
+    "sandbox": BELOW_CORE,
+    "sandbox.child": ("sandbox",),
+    "sandbox.confinement": (),
+    "sandbox.frames": (),
+    "core": ("sandbox", "storage", *BELOW_CORE),
+    "delivery": ("core", "sandbox", "storage", *BELOW_CORE),
     "tasks": ("core", "storage", *BELOW_CORE),
     "tasks.declaration": ("api.routes", *BELOW_CORE),
     "tasks.kinds": (*WORDS_OF_THE_API, "core", "storage", *BELOW_CORE),
@@ -150,6 +154,7 @@ SOCKETS = (
     "demo",
     "metrics",
     "process",
+    "sandbox.process",
     "server",
     "storage.drivers.postgres_connect",
 )
@@ -168,6 +173,7 @@ SPAWNERS = (
     "metrics.workers",
     "portal.live",
     "process",
+    "sandbox.pool",
     "server",
     "storage.drivers.postgres",
     "storage.drivers.sqlite",
@@ -175,7 +181,7 @@ SPAWNERS = (
     "tasks.runner",
 )
 # The modules that start processes; each of them limits, kills and awaits its children.
-PROCESSES = ("demo", "process.supervisor", "tasks.generator")
+PROCESSES = ("demo", "process.supervisor", "sandbox.process", "tasks.generator")
 
 MAX_FILE = 420
 MAX_FUNCTION = 50
