@@ -133,7 +133,7 @@ def foreign() -> Iterator[str]:
 # Public operations that are served in part, and the missing part.
 PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's page is a placeholder."}
 # Groups of operations that a coming release will serve.
-PLANNED = ("v1.connector.", "v1.endpoint.transformation.")
+PLANNED = ("v1.endpoint.transformation.",)
 # Served beyond the public operations: internal ones of Svix's document, and our own.
 INTERNAL = (
     "v1.management.authentication.create-api-token",
@@ -156,6 +156,7 @@ OWN = (
     "v1.background-task.resume",
     "v1.background-task.retry",
     "v1.background-task.wait",
+    "v1.connector.list-versions",
     "v1.delivery.list",
     "v1.endpoint.enable",
     "v1.endpoint.get-attempt-stats",

@@ -16,6 +16,7 @@ MessageId = NewType("MessageId", str)
 AttemptId = NewType("AttemptId", str)
 TaskId = NewType("TaskId", str)
 OrgId = NewType("OrgId", str)
+ConnectorId = NewType("ConnectorId", str)
 
 ORG: Final = "org_"
 APP: Final = "app_"
@@ -25,6 +26,7 @@ ATTEMPT: Final = "atmpt_"
 TASK: Final = "qtask_"
 API_KEY: Final = "key_"
 INTEGRATION: Final = "integ_"
+CONNECTOR: Final = "trtmpl_"
 
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 MANAGEMENT_ORG: Final = OrgId("org_00000000000SvixManagement00")

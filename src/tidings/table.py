@@ -10,6 +10,7 @@ from tidings.api import (
     attempts,
     authentication,
     batches,
+    connectors,
     deliveries,
     endpoint_headers,
     endpoint_health,
@@ -39,6 +40,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoint_stats.ROUTES,
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
+    *connectors.ROUTES,
     *examples.ROUTES,
     *exports.ROUTES,
     *batches.ROUTES,  # these two precede the paths that end in a message id

@@ -98,6 +98,36 @@ RESOURCE_QUERIES = [
 ]
 
 
+# --- of connectors
+
+_SCRIPT = b'"name": "n", "transformation": "function handler(webhook) { return webhook; }"'
+CONNECTOR_BODIES: dict[str, bytes] = {
+    **{name: RESOURCE_BODIES[name] for name in ("nothing", "no JSON", "half an object", "a list", "null", "depth")},
+    "not UTF-8": b'{"name": "\xff", "transformation": "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"}',
+    "a script of another type": b'{"name": "n", "transformation": ["function handler"]}',
+    "lone surrogates": b'{%b, "instructions": "\\ud800", "description": "\\udfff"}' % _SCRIPT,
+    "a lone surrogate in the script": b'{"name": "n", "transformation": "function handler() { // \\ud800"}',
+    "control characters": b'{%b, "description": "\\u0000", "allowedEventTypes": ["\\u0000"]}' % _SCRIPT,
+    "members of other types": json.dumps(
+        {
+            name: [{}]
+            for name in (
+                *("name", "uid", "logo", "description", "kind", "instructions", "transformation", "productType"),
+                *("allowedEventTypes", "featureFlags"),
+            )
+        }
+    ).encode(),
+    "too many": json.dumps(
+        {
+            "name": "n",
+            "transformation": "function handler(webhook) { return webhook; }",
+            "allowedEventTypes": [f"t{number}" for number in range(20_000)],
+        }
+    ).encode(),
+    "3 MB": b'{"name": "n", "transformation": "%b"}' % (b"x" * 3_000_000),
+}
+
+
 # --- of messages and attempts
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from api.bad_requests import (
     ABSENT_IDS,
+    CONNECTOR_BODIES,
     GOOD,
     MESSAGE_BODIES,
     MESSAGE_QUERIES,
@@ -24,6 +25,7 @@ from tidings.api import (
     attempted,
     attempts,
     authentication,
+    connectors,
     endpoint_headers,
     endpoint_secrets,
     endpoint_stats,
@@ -44,6 +46,11 @@ async def _resources(api: Api) -> World:
     app = await api.app(uid="mine")
     await api.made("/event-type", {"name": "a.b", "description": "d"})
     return {"app_id": app, "endpoint_id": await api.endpoint(app, uid="one"), "event_type_name": "a.b"}
+
+
+async def _connectors(api: Api) -> World:
+    await api.made("/connector", {"name": "n", "uid": "mine", "transformation": "function handler(w) { return w; }"})
+    return {"connector_id": "mine"}
 
 
 async def _messages(api: Api) -> World:
@@ -111,6 +118,16 @@ ROUTE_GROUPS = {
         sound={"headers": {}, "description": "d", "name": "n", "url": "http://a"},
         sounds={"v1.endpoint.rotate-secret": {}, "v1.authentication.app-portal-access": {}},
         refusals=(400, 409, 413, 422),
+    ),
+    "connectors": RouteGroup(
+        routes=connectors.ROUTES,
+        tables=("connector", "connector_version", "idempotency_record"),
+        world=_connectors,
+        bodies=CONNECTOR_BODIES,
+        queries=RESOURCE_QUERIES,
+        sound={"name": "n", "transformation": "function handler(w) { return w; }"},
+        sounds={},
+        refusals=(400, 413, 422),
     ),
     "messages": RouteGroup(
         routes=[

@@ -40,7 +40,7 @@ REFUSALS: dict[str, tuple[int, str, Callable[[Svix], Any]]] = {
     "an unknown application": (404, "not_found", lambda client: client.application.get(NOBODY)),
     "an unknown task": (404, "not_found", lambda client: client.background_task.get("qtask_" + "1" * 27)),
     "a task's id that is none": (404, "not_found", lambda client: client.background_task.get("nonsense")),
-    "an operation that is not served": (501, "not_implemented", lambda client: client.connector.list()),
+    "an operation that is not served": (501, "not_implemented", lambda client: client.streaming.stream.list()),
     "a message for an absent application": (
         404,
         "not_found",

@@ -144,6 +144,7 @@ AppIterator = Annotated[str | None, iterator_of(ids.APP)]
 EndpointIterator = Annotated[str | None, iterator_of(ids.ENDPOINT)]
 MessageIterator = Annotated[str | None, iterator_of(ids.MESSAGE)]
 AttemptIterator = Annotated[str | None, iterator_of(ids.ATTEMPT)]
+ConnectorIterator = Annotated[str | None, iterator_of(ids.CONNECTOR)]
 TaskIterator = Annotated[str | None, iterator_of(ids.TASK)]
 _NAME_ITERATOR: Final = (
     rf"^(-[a-zA-Z0-9\-_.]{{1,{text.LENGTH_MAX}}}|[a-zA-Z0-9_.][a-zA-Z0-9\-_.]{{0,{text.LENGTH_MAX - 1}}})$"

@@ -50,18 +50,6 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Connectors are not supported.",
-        "/api/v1",
-        """
-        GET /connector v1.connector.list
-        POST /connector v1.connector.create
-        GET /connector/{connector_id} v1.connector.get
-        PUT /connector/{connector_id} v1.connector.upsert
-        PATCH /connector/{connector_id} v1.connector.patch
-        DELETE /connector/{connector_id} v1.connector.delete
-        """,
-    ),
-    (
         "Environments are not supported; event types have their own export.",
         "/api/v1",
         """

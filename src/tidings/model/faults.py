@@ -24,9 +24,9 @@ def metadata_faults(metadata: Mapping[str, str] | None) -> Iterator[Fault]:
         yield Fault(("body", "metadata"), "metadata may have at most 4096 bytes as JSON", "value_error.jsondecode")
 
 
-def text_faults(field: str, words: str | None) -> Iterator[Fault]:
+def text_faults(field: str, words: str | None, bytes_max: int = text.TEXT_BYTES_MAX) -> Iterator[Fault]:
     """Yield a fault if text for people breaks a rule."""
-    wrong = None if words is None else text.text_error(words)
+    wrong = None if words is None else text.text_error(words, bytes_max)
     if wrong is not None:
         yield Fault(("body", field), wrong)
 

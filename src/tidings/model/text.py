@@ -49,10 +49,10 @@ def uid_errors(text: str, prefix: str) -> list[str]:
     return [message for message in (wrong, prefixed) if message is not None]
 
 
-def text_error(text: str) -> str | None:
+def text_error(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str | None:
     """Return an error message for a text that is too long or has control characters (0x00 to 0x08)."""
-    if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES_MAX:
-        return f"{_LONG}: at most {TEXT_BYTES_MAX} bytes."
+    if len(text.encode("utf-8", "surrogatepass")) > bytes_max:
+        return f"{_LONG}: at most {bytes_max} bytes."
     return _CONTROL if _CONTROLS.search(text) else None
 
 

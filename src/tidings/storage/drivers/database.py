@@ -129,7 +129,7 @@ def _columns_of(kind: type) -> tuple[tuple[str, bool], ...]:
     )
 
 
-def from_row(kind: Callable[..., Result], row: Row, **others: object) -> Result:
+def from_row(kind: Callable[..., Result], row: Row, /, **others: object) -> Result:
     """Build a dataclass from the columns that have the names of its fields; `others` are the fields that differ.
 
     Fields with a default keep it unless `others` has them.

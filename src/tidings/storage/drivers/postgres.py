@@ -34,7 +34,7 @@ from tidings.storage.drivers.database import (
     Value,
 )
 from tidings.storage.drivers.dialect import for_postgres
-from tidings.storage.drivers.postgres_connect import ConnectionGeneration, Connector, quoted, wrong_path
+from tidings.storage.drivers.postgres_connect import ConnectionGeneration, PostgresConnector, quoted, wrong_path
 
 _CLOSE_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 5.0
@@ -199,7 +199,7 @@ class PostgresDatabase:
     def __init__(
         self,
         pool: Any,  # noqa: ANN401 - the pool type of the driver is generic over its record class
-        connector: Connector,
+        connector: PostgresConnector,
         generation: ConnectionGeneration,
         tuning: StorageTuning,
     ) -> None:
@@ -225,7 +225,7 @@ class PostgresDatabase:
         """Open the pool. Raises `Unavailable` if no connection can be made, `SchemaError` if it has another schema."""
         # While the database is unavailable, the pool logs long warnings; the caller gets the error anyway.
         logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
-        connector = Connector(server, pgbouncer=pgbouncer, schema=schema)
+        connector = PostgresConnector(server, pgbouncer=pgbouncer, schema=schema)
         generation = ConnectionGeneration(connector)
         try:
             pool = await asyncpg.create_pool(

@@ -40,7 +40,7 @@ _SYSTEM: Final = "system"
 _POOLER_REFUSAL: Final = "unsupported startup parameter"
 
 
-class Connector:
+class PostgresConnector:
     """Opens connections to one database, on the first of its hosts that is usable."""
 
     def __init__(self, server: Postgres, *, pgbouncer: bool, schema: str | None = None) -> None:
@@ -156,7 +156,7 @@ class ConnectionGeneration:
     connection may continue on another server without notice, so there every transaction counts.
     """
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: PostgresConnector) -> None:
         self._connector = connector
         self._count = 0
 

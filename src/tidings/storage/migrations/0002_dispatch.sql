@@ -27,3 +27,45 @@ CREATE INDEX integration_app ON integration (app_id, id);
 -- integration has at most one key that has not ended: rotation replaces the hash in the row.
 ALTER TABLE api_key ADD COLUMN integration_id {text};
 CREATE INDEX api_key_integration ON api_key (app_id, integration_id) WHERE integration_id IS NOT NULL;
+
+-- Connectors and environments ------------------------------------------------------------------------------------------
+
+-- The templates of scripts of an organization. The built-in ones are files of the release and have no rows. Deleted by
+-- the API.
+CREATE TABLE connector (
+    id {text} PRIMARY KEY,
+    org_id {text} NOT NULL,
+    -- The caller's name for the connector.
+    uid {text},
+    name {text} NOT NULL,
+    -- The URL of an image.
+    logo {text},
+    description {text} NOT NULL,
+    -- The product that receives the messages, in the words of the API: `Slack`, `Custom` and so on.
+    kind {text} NOT NULL,
+    -- Markdown for the person who creates an endpoint.
+    instructions {text} NOT NULL,
+    -- Names of event types and of feature flags, as JSON. Null for no limit.
+    allowed_event_types {text},
+    feature_flags {text},
+    -- The script, and its number: 1, and one more with each change of it.
+    transformation {text} NOT NULL,
+    version INTEGER NOT NULL,
+    -- `Dispatch` or `Stream`; without effect.
+    product_type {text} NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    transformation_updated_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX connector_uid ON connector (org_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX connector_org ON connector (org_id, id);
+
+-- The former scripts of connectors, the newest 20 of each. Deleted with the connector.
+CREATE TABLE connector_version (
+    connector_id {text} NOT NULL,
+    version INTEGER NOT NULL,
+    transformation {text} NOT NULL,
+    -- When the script was stored.
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (connector_id, version)
+);

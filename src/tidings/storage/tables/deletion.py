@@ -59,6 +59,8 @@ _OF_ORG: Final = (
     "DELETE FROM operational_event WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
     "DELETE FROM api_key WHERE org_id = :org",
+    "DELETE FROM connector_version WHERE connector_id IN (SELECT id FROM connector WHERE org_id = :org)",
+    "DELETE FROM connector WHERE org_id = :org",
 )
 _OF_ENDPOINTS: Final = (
     "DELETE FROM throttle WHERE key IN :ids",
@@ -169,7 +171,7 @@ async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]
 
 
 async def delete_rest(tx: Write, org_id: OrgId) -> None:
-    """Delete the event types, operational events, exports and API keys of an organization."""
+    """Delete the event types, operational events, exports, API keys and connectors of an organization."""
     for statement in _OF_ORG:
         await tx.run(statement, org=org_id)
 
