@@ -25,6 +25,7 @@ class OpenStream:
             "query_string": url.query.encode(),
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
         }
+        self.headers = httpx.Headers()
         self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._gone = asyncio.Event()
         self._running = asyncio.ensure_future(app(self._scope, self._receive, self._sent.put))
@@ -34,8 +35,10 @@ class OpenStream:
         return {"type": "http.disconnect"}
 
     async def status(self) -> int:
-        """Return the status, which is sent first."""
-        return int((await self._sent.get())["status"])
+        """Return the status, which is sent first, and keep the headers."""
+        start = await self._sent.get()
+        self.headers = httpx.Headers(start["headers"])
+        return int(start["status"])
 
     async def part(self) -> str:
         """Return the next part; empty at the end."""

@@ -145,6 +145,7 @@ async def test_the_token_of_an_application_opens_no_console(lite_site: Site) -> 
 
 async def test_an_operator_sees_every_organization_and_the_installation(lite_site: Site) -> None:
     key = await lite_site.api.key(KeyScope.OPERATOR)
+    await lite_site.api.key(org=OTHER)
 
     browser = await lite_site.console(key.text)
 

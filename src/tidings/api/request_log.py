@@ -14,13 +14,13 @@ from tidings import observe
 from tidings.api import request_id
 from tidings.api.http import INTERNAL, respond
 from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend
+from tidings.asgi.notes import RECORD
 from tidings.clock import Clock
 from tidings.logs import belonging_to
 from tidings.measures import responses
 from tidings.model.token import Principal
 
 TRACEPARENT: Final = b"traceparent"
-_KEY: Final = "tidings.request"
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class RequestObservers:
 
 def record_of(scope: AsgiScope) -> RequestRecord:
     """Return the record of the request with this scope."""
-    found: RequestRecord = scope[_KEY]
+    found: RequestRecord = scope[RECORD]
     return found
 
 
@@ -113,7 +113,7 @@ async def recorded(
 
     if observers is not None:
         observers.begin(record)
-    scope = {**scope, _KEY: record, request_id.KEY: record.id}
+    scope = {**scope, RECORD: record, request_id.KEY: record.id}
     with belonging_to(record.fields):
         try:
             await app(scope, receive, sending)

@@ -11,7 +11,7 @@ from typing import Final
 from tidings.clock import SECOND
 from tidings.core.services import Services
 from tidings.errors import not_found
-from tidings.ids import APP, ENDPOINT, MESSAGE, TASK, AppId, MessageId, OrgId, first_at, is_id
+from tidings.ids import APP, DEFAULT_ORG, ENDPOINT, MESSAGE, TASK, AppId, MessageId, OrgId, first_at, is_id
 from tidings.model import text as rules
 from tidings.model.app import App
 from tidings.model.page import LIMIT_DEFAULT
@@ -33,6 +33,15 @@ async def organizations(services: Services, *, after: str) -> list[OrgId]:
     """Return the organizations with applications after an id, at most a page."""
     async with services.db.read() as read:
         return await lookup.organizations(read, after=after, limit=_SHOWN + 1)
+
+
+async def require_organization(services: Services, org_id: OrgId) -> None:
+    """Raise `not_found` for an organization without a row, unless it is the default one: its id is mistyped."""
+    if org_id == DEFAULT_ORG:
+        return
+    async with services.db.read() as read:
+        if not await lookup.is_organization(read, org_id):
+            raise not_found()
 
 
 async def search_apps(services: Services, org_id: OrgId, query: str) -> list[App]:

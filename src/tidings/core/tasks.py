@@ -94,15 +94,16 @@ async def page(
     *,
     status: WireStatus | None = None,
     kind: str | None = None,
+    kinds: tuple[str, ...] | None = None,
 ) -> Page[Task]:
     """Return a page of the tasks that the caller may see and that were created in the last 90 days.
 
-    An operator sees those of every organization.
+    An operator sees those of every organization. `kinds` are all that the API shows by default.
     """
     window = replace(cursor.window(), first=ids.first_at(ids.TASK, services.clock.now() - WINDOW_MS))
     async with services.db.read() as read:
         window = await committed_window(services, read, cursor, window, ids.TASK)
-        filters = TaskFilters(services.kinds.listed, status, kind)
+        filters = TaskFilters(services.kinds.listed if kinds is None else kinds, status, kind)
         if principal.is_operator:
             found = await tasks.page_of_all(read, window, filters)
         else:

@@ -73,17 +73,24 @@ class TaskKind:
         """Whether the API does not show tasks of this kind."""
         return self.name.startswith(SYSTEM)
 
+    @property
+    def is_for_applications(self) -> bool:
+        """Whether the token of an application may start tasks of this kind."""
+        return False
+
 
 class TaskKinds:
     """The kinds of a release. It ignores rows of other kinds, which another release created."""
 
-    __slots__ = ("_kinds", "listed", "names")
+    __slots__ = ("_kinds", "listed", "names", "of_applications")
 
     def __init__(self, kinds: Iterable[TaskKind]) -> None:
         self._kinds: Mapping[str, TaskKind] = {each.name: each for each in kinds}
         self.names = tuple(self._kinds)
         self.listed = tuple(each.name for each in self._kinds.values() if not each.is_internal)
         """The names in the API. Clients reject a list of tasks that contains another one."""
+        self.of_applications = tuple(each.name for each in self._kinds.values() if each.is_for_applications)
+        """The names of those that tokens of applications start."""
 
     def result_of(self, name: str) -> TaskResult | None:
         """Return the result of a kind; None for a kind of another release."""

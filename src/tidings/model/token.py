@@ -99,6 +99,8 @@ class Principal:
     """Whether the caller operates the installation; it then has no access to the data of an organization."""
     is_read_only: bool = False
     """Whether the caller may only read."""
+    author: str = ""
+    """Who acts as the organization: the e-mail address of a person, or the id of an operator's key."""
     creates_messages: bool = field(init=False)
     """Whether the caller may create messages; computed once, because the message path reads it."""
 
@@ -109,10 +111,15 @@ class Principal:
 
     @property
     def subject(self) -> str:
-        """The id of the application, of an operator's key, or of the organization."""
-        if self.is_operator and self.key is not None:
-            return self.key.id
+        """The id of the application, of an operator's key, or of the organization; a person who is an operator."""
+        if self.is_operator and (self.author or self.key is not None):
+            return self.author or (self.key.id if self.key is not None else "")
         return self.app_id or self.org_id
+
+    @property
+    def creator(self) -> str:
+        """The creator that tasks and keys record: the author if there is one."""
+        return self.author or self.subject
 
     def may(self, needed: Capability | None) -> bool:
         """Return whether the caller has a capability."""

@@ -54,12 +54,12 @@ async def create(page: PageRequest) -> Answer:
     faults = _faults(values)
     if faults:
         return await _rendered(page, KeyForm(values), *faults)
-    key = page.principal.key
+    caller = page.principal
     draft = KeyDraft(
         _org(page),
         values["name"],
         _rights(values),
-        created_by=page.principal.subject if key is None else key.id,
+        created_by=caller.creator if caller.author or caller.key is None else caller.key.id,
         lifetime_ms=_LIFETIMES[values["days"]],
     )
     try:

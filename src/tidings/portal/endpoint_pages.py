@@ -108,7 +108,7 @@ async def enable(page: PageRequest) -> Answer:
         page.services,
         page.app,
         page.path["endpoint_id"],
-        health.EnableOptions(catching_up=catching_up, created_by=page.principal.subject),
+        health.EnableOptions(catching_up=catching_up, created_by=page.principal.creator),
         idempotency_key=page.idempotency_key(),
         render=lambda _enabled: Response(204),
     )

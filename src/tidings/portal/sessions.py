@@ -15,7 +15,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from tidings.errors import AppError, ErrorKind
 
@@ -112,14 +111,14 @@ def fits_cookie(token: str) -> bool:
     return 0 < len(token) <= _TOKEN_MAX and token.isascii() and all(c.isalnum() or c in "._~+/=-" for c in token)
 
 
-def require_same_site(headers: Mapping[bytes, bytes], hosts: frozenset[str]) -> None:
+def require_same_site(headers: Mapping[bytes, bytes], origins: frozenset[str]) -> None:
     """Raise `AppError` unless the browser says that a form comes from this server.
 
-    `hosts` are the names, with ports, under which this server is reached. An `Origin` of `null` is refused.
+    `origins` are the schemes and names, with ports, at which this server is reached. An `Origin` of `null` is refused.
     """
     origin = headers.get(b"origin")
     if origin is not None:
-        if urlsplit(origin.decode("latin-1")).netloc.lower() in hosts:
+        if origin.decode("latin-1").lower() in origins:
             return
         raise _foreign()
     if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):

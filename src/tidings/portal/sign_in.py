@@ -28,6 +28,7 @@ from tidings.portal.sessions import CONSOLE_COOKIE, LOOK_COOKIE, PORTAL_COOKIE, 
 LINK: Final = "/app-portal"
 """The path of portal links, as in the Svix API."""
 _KEY: Final = "key="
+_HTTPS: Final = "https"
 _PLAIN: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 _PATH: Final = re.compile(r"[!-\[\]-~]{1,2048}")
 """Visible ASCII without a backslash: the text becomes a header."""
@@ -57,12 +58,21 @@ def is_secure(context: PortalContext, scope: AsgiScope) -> bool:
     return (context.portal_url or base_url(scope)).startswith("https:")
 
 
-def hosts(context: PortalContext, scope: AsgiScope) -> frozenset[str]:
-    """Return the names, with ports, under which this server is reached, for the check of `Origin`."""
-    found = {urlsplit(base_url(scope)).netloc, dict(scope["headers"]).get(b"host", b"").decode("latin-1")}
+def origins(context: PortalContext, scope: AsgiScope) -> frozenset[str]:
+    """Return the origins at which this server is reached, for the check of `Origin`.
+
+    Where it is reached over https, a page over http is another site: anyone on the way could have written it. A proxy
+    that ends TLS may say nothing about it, so https counts where http is all that this server knows of.
+    """
+    base = urlsplit(base_url(scope))
+    hosts = {base.netloc, dict(scope["headers"]).get(b"host", b"").decode("latin-1")}
+    secure = {base.netloc} if base.scheme == _HTTPS else set()
     if context.portal_url:
-        found.add(urlsplit(context.portal_url).netloc)
-    return frozenset(each.lower() for each in found if each)
+        public = urlsplit(context.portal_url)
+        hosts.add(public.netloc)
+        secure |= {public.netloc} if public.scheme == _HTTPS else set()
+    found = {f"{_HTTPS}://{host}" for host in hosts if host} | {f"http://{host}" for host in hosts - secure if host}
+    return frozenset(each.lower() for each in found)
 
 
 def cookie(context: PortalContext, scope: AsgiScope, shell: str, path: Mapping[str, str]) -> CookieTerms:

@@ -18,9 +18,10 @@ from starlette.routing import Router
 from tidings import observe
 from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend, ClientGone, read_body
 from tidings.asgi.location import base_path, base_url
+from tidings.asgi.notes import note
 from tidings.asgi.response_buffer import send_body
 from tidings.asgi.stream import Stream
-from tidings.core import access, sessions
+from tidings.core import access, lookup, sessions
 from tidings.core.services import as_app_error
 from tidings.errors import bad_request, forbidden, not_found, unauthorized
 from tidings.ids import ORG, OrgId
@@ -36,6 +37,7 @@ from tidings.portal.view import PREFIXES, Scope, View
 
 PATHS: Final = ("/portal", "/console", sign_in.LINK)
 """The first segments of the paths that this application serves."""
+Headers = tuple[tuple[bytes, bytes], ...]
 _FIELDS_MAX: Final = 10_000
 _COLORS_MAX: Final = 200
 _THEME_HEADERS: Final = (
@@ -78,11 +80,11 @@ class Site:
             for (scope, shell), prefix in PREFIXES.items():
                 if scope is view.scope and view.shell in (None, shell):
                     groups.setdefault(prefix + view.path, {})[view.method] = _Place(shell, prefix, view)
-        routes = [PathRoute(path, _Page(self, groups[path])) for path in sorted(groups, key=_literals_first)]
-        fixed = [PathRoute(f"{assets.PATH}/{{name}}", _Asgi(self._asset))]
-        fixed.append(PathRoute("/portal/theme.css", _Asgi(self._theme)))
-        fixed.append(PathRoute(f"{images.PATH}/{{name}}", _Asgi(self._brand)))
-        fixed += [PathRoute(path, _Open(self, by_method)) for path, by_method in open_routes.items()]
+        routes = [_Route(path, _Page(self, groups[path])) for path in sorted(groups, key=_literals_first)]
+        fixed = [_Route(f"{assets.PATH}/{{name}}", _Asgi(self._asset))]
+        fixed.append(_Route("/portal/theme.css", _Asgi(self._theme)))
+        fixed.append(_Route(f"{images.PATH}/{{name}}", _Asgi(self._brand)))
+        fixed += [_Route(path, _Open(self, by_method)) for path, by_method in open_routes.items()]
         self._router = Router([*fixed, *routes], redirect_slashes=False, default=self._unknown)
 
     @property
@@ -119,17 +121,25 @@ class Site:
         self, scope: AsgiScope, send: AsgiSend, answer: Answer, receive: AsgiReceive | None = None
     ) -> None:
         """Send what a handler returned."""
-        if isinstance(answer, Stream):
-            assert receive is not None  # noqa: S101 - only pages stream
-            await answer.run(scope, receive, send)
-            return
-        status, headers, body = _parts(answer)
         always = security.headers(
             self._context.branding, is_portal=scope["path"].startswith(("/portal/", sign_in.LINK))
         )
+        if isinstance(answer, Stream):
+            assert receive is not None  # noqa: S101 - only pages stream
+            await replace(answer, headers=_secured(answer.headers, always)).run(scope, receive, send)
+            return
+        status, headers, body = _parts(answer)
         headers = [*headers, *always, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send_body(scope, send, b"" if scope["method"] == "HEAD" else body)
+
+
+class _Route(PathRoute):
+    """A route that notes its path for the log."""
+
+    async def handle(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        note(scope, self.path)
+        await super().handle(scope, receive, send)
 
 
 class _Asgi:
@@ -145,6 +155,12 @@ class _Asgi:
 def _literals_first(path: str) -> list[bool]:
     """Sort paths so that a literal segment precedes a parameter that would match it."""
     return [segment.startswith("{") for segment in path.split("/")]
+
+
+def _secured(given: Headers, always: Headers) -> Headers:
+    """Return the headers of a stream with those of every page, unless the stream has stricter ones of its own."""
+    own = {name for name, _ in given}
+    return (*given, *(each for each in always if each[0] not in own))
 
 
 def _parts(answer: Html | Redirect | Download | Raw) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -223,6 +239,7 @@ class _Page(_Endpoint):
         principal = await self._admitted(place, token, path)
         if isinstance(principal, Redirect):
             return Redirect(base_path(scope) + principal.location)
+        note(scope, org=principal.org_id, app=principal.app_id or path.get("app_id"))
         found = await self._app(place, principal, path)
         base = base_path(scope)
         page = PageRequest(
@@ -260,10 +277,21 @@ class _Page(_Endpoint):
                 raise forbidden()
             if view.scope is Scope.INSTALLATION:
                 return self._on_installation(view, caller)
-            caller = _within(caller, path["org_id"])
+            caller = await self._within(caller, path["org_id"])
         if (view.writes and not view.is_reading and caller.is_read_only) or not caller.may(view.needs):
             raise forbidden()
         return caller
+
+    async def _within(self, caller: Principal, org_id: str) -> Principal:
+        """Return the caller inside an organization: its own, or any for an operator, who then acts as that one."""
+        if not caller.is_operator:
+            if caller.org_id != org_id:
+                raise not_found()
+            return caller
+        if not org_id.startswith(ORG):
+            raise not_found()
+        await lookup.require_organization(self._context.services, OrgId(org_id))
+        return replace(caller, org_id=OrgId(org_id), is_operator=False, author=caller.creator)
 
     def _on_installation(self, view: View, caller: Principal) -> Principal | Redirect:
         if not caller.is_operator:
@@ -280,19 +308,10 @@ class _Page(_Endpoint):
         return await access.application(self._context.services, caller, path["app_id"])
 
 
-def _within(caller: Principal, org_id: str) -> Principal:
-    """Return the caller inside an organization: its own, or any for an operator, who then acts as that organization."""
-    if not caller.is_operator and caller.org_id != org_id:
-        raise not_found()
-    if not org_id.startswith(ORG):
-        raise not_found()
-    return replace(caller, org_id=OrgId(org_id), is_operator=False) if caller.is_operator else caller
-
-
 async def _form(context: PortalContext, scope: AsgiScope, receive: AsgiReceive, limit: int) -> Form:
     """Read a form; raise `AppError` if it is too large, malformed, or sent by another site."""
     headers = dict(scope["headers"])
-    require_same_site(headers, sign_in.hosts(context, scope))
+    require_same_site(headers, sign_in.origins(context, scope))
     body = await read_body(headers, receive, limit)
     if not headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
         raise bad_request("no_form", "The form could not be read.")

@@ -71,7 +71,7 @@ async def index(page: PageRequest) -> Answer:
     """Show the tasks of the application, of the organization, or of all organizations."""
     found = await _found(page)
     live = None if page.query["at"] else page.url("task", "live", status=page.query["status"], kind=page.query["kind"])
-    kinds = {name: page.services.kinds.summary_of(name) for name in page.services.kinds.listed}
+    kinds = {name: page.services.kinds.summary_of(name) for name in _kinds(page)}
     return page.page("tasks.html", found=found, live=live, kinds=kinds, statuses=task_words.STATUSES)
 
 
@@ -96,10 +96,17 @@ async def _found(page: PageRequest) -> Page[TaskRow]:
         viewer(page),
         page.cursor(),
         status=WireStatus(status) if status in list(WireStatus) else None,
-        kind=kind if kind in page.services.kinds.listed else None,
+        kind=kind if kind in _kinds(page) else None,
+        kinds=_kinds(page),
     )
     rows = await rows_of(page, found.items)
     return found.mapped(lambda task: rows[task.id])
+
+
+def _kinds(page: PageRequest) -> tuple[str, ...]:
+    """Return the kinds that the page is about: the portal has those that tokens of applications start."""
+    kinds = page.services.kinds
+    return kinds.of_applications if page.shell == PORTAL else kinds.listed
 
 
 async def rows_of(page: PageRequest, found: Sequence[Task]) -> dict[str, TaskRow]:
@@ -158,7 +165,7 @@ def _started_by(page: PageRequest, task: Task) -> str:
         return "this portal or your own code" if page.shell == PORTAL else "the application"
     if task.created_by == task.org_id:
         return "your provider" if page.shell == PORTAL else "the organization"
-    return "an operator"
+    return "your provider" if page.shell == PORTAL else task.created_by
 
 
 async def task_of(page: PageRequest) -> Task:
@@ -166,7 +173,10 @@ async def task_of(page: PageRequest) -> Task:
     task_id = page.path["task_id"]
     if not ids.is_id(task_id, ids.TASK):
         raise not_found()
-    return await tasks.get(page.services, viewer(page), task_id)
+    task = await tasks.get(page.services, viewer(page), task_id)
+    if page.shell == PORTAL and task.kind not in _kinds(page):
+        raise not_found()
+    return task
 
 
 async def show(page: PageRequest) -> Answer:

@@ -116,7 +116,7 @@ def _window(caller: Principal, request: ResendForm) -> ResendWindow:
         endpoint_ref=request.endpoint_ref,
         since=request.since,
         until=request.until,
-        created_by=caller.subject,
+        created_by=caller.creator,
         rate_limit=request.rate_limit,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tidings.api.routes import AnyRoute
+from tidings.api.routes import Access, AnyRoute
 from tidings.ids import AppId, OrgId
 from tidings.model.app import App
 from tidings.model.task import NewTask
@@ -43,6 +43,11 @@ class Declaration(TaskKind):
     """The place in the enum of the API, which has the order of the contract."""
     old_name: str | None = None
     """The only spelling of the name that old SDKs know."""
+
+    @property
+    def is_for_applications(self) -> bool:
+        """Whether the token of an application may start tasks of this kind."""
+        return self.route is not None and self.route.access is Access.APP
 
     @property
     def member(self) -> str:

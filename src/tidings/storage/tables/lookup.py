@@ -22,6 +22,20 @@ SELECT id FROM walk WHERE id IS NOT NULL
 """
 
 
+# Primary keys and indexes that begin with the organization: each part reads one row.
+_EXISTS: Final = """
+SELECT 1 FROM application WHERE org_id = :org
+UNION ALL SELECT 1 FROM event_type WHERE org_id = :org
+UNION ALL SELECT 1 FROM api_key WHERE org_id = :org
+LIMIT 1
+"""
+
+
+async def is_organization(read: Read, org_id: OrgId) -> bool:
+    """Return whether an organization has, or had, an application, an event type or an API key."""
+    return await read.row(_EXISTS, org=org_id) is not None
+
+
 async def organizations(read: Read, *, after: str, limit: int) -> list[OrgId]:
     """Return the first organizations with applications after an id."""
     return [OrgId(row["id"]) for row in await read.rows(_ORGANIZATIONS, after=after, limit=limit)]
