@@ -284,6 +284,33 @@ async def other_channels(setup: Setup) -> None:
     await setup.send(channels=["us"])
 
 
+async def another_payload(setup: Setup) -> None:
+    await setup.begin(x={"filter": [{"path": "$.a", "operator": "==", "value": 2}]})
+    await setup.send(payload={"a": 1})
+
+
+async def another_payload_at_the_time(setup: Setup) -> None:
+    await another_payload(setup)
+    await setup.change(x={"filter": None})
+
+
+async def another_payload_by_now(setup: Setup) -> None:
+    await setup.begin()
+    await setup.send(payload={"a": 1})
+    await setup.ended()
+    await setup.change(x={"filter": [{"path": "$.a", "operator": "==", "value": 2}]})
+
+
+async def another_payload_by_now_without_history(setup: Setup) -> None:
+    await another_payload_by_now(setup)
+    await setup.forget()
+
+
+async def another_payload_that_is_expunged(setup: Setup) -> None:
+    await another_payload(setup)
+    await setup.expunge()
+
+
 async def disabled_before(setup: Setup) -> None:
     await setup.begin(disabled=True)
     await setup.send()
@@ -370,6 +397,11 @@ CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     another_event_type_by_now: ("not_sent", "unknown", False, 0),
     another_event_type_by_now_without_history: ("not_sent", "event_type_not_subscribed", False, 0),
     other_channels: ("not_sent", "channel_not_matched", True, 0),
+    another_payload: ("not_sent", "filter_not_matched", True, 0),
+    another_payload_at_the_time: ("not_sent", "filter_not_matched", True, 0),
+    another_payload_by_now: ("not_sent", "unknown", False, 0),
+    another_payload_by_now_without_history: ("not_sent", "filter_not_matched", False, 0),
+    another_payload_that_is_expunged: ("discarded", "payload_expunged", False, 0),
     disabled_before: ("not_sent", "endpoint_disabled", True, 0),
     created_later: ("not_sent", "endpoint_created_later", True, 0),
     changed_later: ("not_sent", "endpoint_disabled", True, 0),

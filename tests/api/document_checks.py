@@ -42,6 +42,12 @@ RULES: Final = (
     # on combinations of members
     r"Only one of payloadRetentionPeriod and payloadRetentionHours",
     r"metadata may have at most",
+    r"The value of (in|exists|[<>]=?) is",
+    r"A filter has at most",
+    r"A path has at most 16",
+    r"An index is at most",
+    r"A text has at most",
+    r"A number is",
     r"An endpoint's headers have at most",
     # on values; JSON Schema takes 1.0 for an integer, the contract does not
     r"Expected `int( \| null)?`, got `float`",  # 1.0 is an integer of JSON Schema, and none of the contract

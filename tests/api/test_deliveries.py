@@ -42,7 +42,7 @@ async def test_each_delivery_is_explained_by_a_state_and_a_reason(
 
 
 def test_every_state_and_every_reason_has_a_case() -> None:
-    known = set(re.findall(r'(?:Reason|CHANNEL: |TYPE: )\(\s*"(\w+)"', inspect.getsource(explanation)))
+    known = set(re.findall(r'(?:Reason|CHANNEL: |TYPE: |FILTER: )\(\s*"(\w+)"', inspect.getsource(explanation)))
 
     assert known == {code for _, code, _, _ in CASES.values()}
     assert {each.value for each in explanation.DeliveryState} == {state for state, _, _, _ in CASES.values()}

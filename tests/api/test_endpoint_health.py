@@ -211,7 +211,7 @@ async def test_enabling_an_endpoint_clears_its_record_and_is_reported(api: Api) 
     answer = await api.post(f"/app/{app}/endpoint/hook/enable")
 
     assert (200, False) == (answer.status_code, answer.json()["disabled"])
-    assert {"health": FRESH, "tasks": []} == answer.json()["x"]
+    assert {"health": FRESH, "filter": None, "tasks": []} == answer.json()["x"]
     assert FRESH == await health(api, app, endpoint)
     async with api.db.read() as read:
         [row] = await read.rows("SELECT type, payload FROM operational_event WHERE type = 'endpoint.enabled'")
@@ -283,7 +283,7 @@ async def test_enabling_an_enabled_endpoint_changes_nothing_and_sends_no_event(a
 
     answer = await api.post(f"/app/{app}/endpoint/{endpoint}/enable?recover=true")
 
-    assert before | {"x": {"health": FRESH, "tasks": []}} == answer.json()
+    assert before | {"x": {"health": FRESH, "filter": None, "tasks": []}} == answer.json()
     async with api.db.read() as read:
         rows = await read.rows("SELECT type FROM operational_event WHERE type = 'endpoint.enabled'")
     assert rows == []

@@ -15,9 +15,9 @@ from tidings.storage.tables import apps, routing
 from tidings.storage.tables.routing import HISTORY_ROWS_MAX
 
 WINDOW = 1_000
-EVERY = "SELECT at, event_types, channels, disabled, disabled_reason, deleted FROM endpoint_history"
+EVERY = "SELECT at, event_types, channels, filter, disabled, disabled_reason, deleted FROM endpoint_history"
 NEWEST = f"{EVERY} WHERE endpoint_id = :id ORDER BY routing_version DESC LIMIT 1"
-OF_ENDPOINT = "SELECT event_types, channels, disabled, disabled_reason, deleted_at FROM endpoint WHERE id = :id"
+OF_ENDPOINT = "SELECT event_types, channels, filter, disabled, disabled_reason, deleted_at FROM endpoint WHERE id = :id"
 
 
 class Setup:
@@ -68,6 +68,8 @@ async def test_every_write_that_changes_routing_adds_a_row(setup: Setup) -> None
     writes: list[tuple[str, str, dict[str, Any]]] = [
         ("PATCH", "", {"filterTypes": ["a"]}),
         ("PATCH", "", {"channels": ["eu"]}),
+        ("PATCH", "", {"x": {"filter": [{"path": "$.a", "operator": "==", "value": 1}]}}),
+        ("PATCH", "", {"x": {"filter": [{"path": "$.a", "operator": "==", "value": 2}]}}),
         ("PUT", "", {"url": "http://example.com/", "channels": ["eu", "us"]}),
         ("PATCH", "", {"disabled": True}),
         ("PATCH", "", {"disabled": False}),

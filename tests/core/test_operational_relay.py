@@ -16,6 +16,7 @@ from tidings.core.operational import OperationalEvent
 from tidings.core.operational_relay import Relay
 from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG, MANAGEMENT_ORG, AppId, EndpointId, OrgId
+from tidings.model import payload_filter
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.storage.drivers.database import Database
@@ -151,6 +152,18 @@ async def test_an_endpoint_gets_only_the_types_that_it_subscribes_to(desk: Desk)
 
     assert [every, every, some] == await desk.deliveries()
     assert [FAILING, EXHAUSTED] == [type_ for _, _, type_ in await desk.messages()]
+
+
+async def test_an_endpoint_gets_only_the_events_that_its_payload_filter_matches(desk: Desk) -> None:
+    text = '[{"path":"$.data.number","operator":">","value":0}]'
+    app = await desk.app()
+    endpoint = await desk.endpoint(app, filter=payload_filter.stored(text))
+    await desk.emit(FAILING, EXHAUSTED)
+
+    await desk.drain()
+
+    assert [endpoint] == await desk.deliveries()
+    assert [EXHAUSTED] == [type_ for _, _, type_ in await desk.messages()]
 
 
 async def test_an_event_that_no_endpoint_subscribes_to_makes_no_message(desk: Desk) -> None:

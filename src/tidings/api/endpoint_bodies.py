@@ -25,6 +25,7 @@ from tidings.api.fields import (
     given,
     patched_rate,
 )
+from tidings.api.payload_filters import PayloadFilterIn, built_filter, filter_faults
 from tidings.api.wire import In
 from tidings.errors import Fault
 from tidings.model import text
@@ -65,6 +66,18 @@ SECRET: Final = Meta(
 """A secret in padded base64: symmetric with 24 to 75 bytes, or asymmetric with 64."""
 
 
+class EndpointExtrasIn(In, kw_only=True):
+    """Properties of an endpoint that the Svix API does not have."""
+
+    filter: PayloadFilterIn | UnsetType | None = UNSET
+    """The payload filter: the endpoint receives only messages that meet every condition. Null removes it; an absent
+    filter stays as it is, also in a request that replaces the endpoint."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield a fault for each value that breaks a rule beyond its type."""
+        yield from filter_faults(given(self.filter), "x", "filter")
+
+
 class EndpointUpsertIn(In, kw_only=True):
     """The new content of an endpoint."""
 
@@ -87,6 +100,8 @@ class EndpointUpsertIn(In, kw_only=True):
     channels: Annotated[list[Channel] | None, _CHANNEL_SET] = None
     """The endpoint receives only messages with one of these channels. Null, the default, means all messages."""
     metadata: Annotated[Metadata | None, METADATA] = None
+    x: EndpointExtrasIn | None = None
+    """Properties that the Svix API does not have."""
 
     @property
     def subscribed(self) -> list[str] | None:
@@ -104,6 +119,7 @@ class EndpointUpsertIn(In, kw_only=True):
         yield from type_faults(self.subscribed)
         yield from channel_faults(self.channels)
         yield from metadata_faults(self.metadata)
+        yield from () if self.x is None else self.x.faults()
 
     def drafted(self) -> EndpointDraft:
         """Return the endpoint that the body describes."""
@@ -119,6 +135,8 @@ class EndpointUpsertIn(In, kw_only=True):
             metadata=self.metadata or {},
             headers={},
             secret=None,
+            filter=None if self.x is None else built_filter(given(self.x.filter)),
+            keeps_filter=self.x is None or self.x.filter is UNSET,
         )
 
 
@@ -164,6 +182,8 @@ class EndpointPatch(In, kw_only=True):
     channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET
     """The endpoint receives only messages with one of these channels. Null means all messages."""
     metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
+    x: EndpointExtrasIn | None = None
+    """Changes to properties that the Svix API does not have."""
 
     @property
     def subscribed(self) -> list[str] | UnsetType | None:
@@ -182,6 +202,7 @@ class EndpointPatch(In, kw_only=True):
         yield from type_faults(given(self.subscribed))
         yield from channel_faults(given(self.channels))
         yield from metadata_faults(given(self.metadata))
+        yield from () if self.x is None else self.x.faults()
 
     def applied(self, endpoint: Endpoint) -> Endpoint:
         """Return an endpoint with the changes."""
@@ -196,4 +217,5 @@ class EndpointPatch(In, kw_only=True):
             channels=endpoint.channels if self.channels is UNSET else unique(self.channels),
             throttle_rate=patched_rate(endpoint.throttle_rate, self.throttle_rate, self.rate_limit),
             metadata=endpoint.metadata if self.metadata is UNSET else self.metadata or {},
+            filter=endpoint.filter if self.x is None or self.x.filter is UNSET else built_filter(self.x.filter),
         )

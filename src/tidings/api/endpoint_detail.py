@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Details of an endpoint beyond the contract: its health, in a member that SDKs skip."""
+"""Details of an endpoint beyond the contract: its health and payload filter, in a member that SDKs skip."""
 
 from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
 from tidings.api.fields import AttemptId
+from tidings.api.payload_filters import FilterConditionOut, shown_filter
 from tidings.api.wire import Out, Timestamp, format_timestamp
 from tidings.model.endpoint import Endpoint
 from tidings.model.health import (
@@ -60,12 +61,14 @@ class EndpointDetailOut(Out, kw_only=True):
 
     health: EndpointHealthOut
     """The health of the endpoint."""
+    filter: tuple[FilterConditionOut, ...] | None
+    """The payload filter: the endpoint receives only messages that meet every condition. Null means all messages."""
     tasks: tuple[str, ...] | UnsetType = UNSET
     """The ids of the background tasks that the request started. Absent in responses that start none."""
 
 
 def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -> EndpointDetailOut:
-    """Return the health of an endpoint, and the tasks that the request started for it."""
+    """Return the health and the payload filter of an endpoint, and the tasks that the request started for it."""
     record, recent = endpoint.record, endpoint.recent
     return EndpointDetailOut(
         health=EndpointHealthOut(
@@ -80,6 +83,7 @@ def detail_of(endpoint: Endpoint, started: Sequence[Task] | UnsetType = UNSET) -
             disabled_at=_timestamp(record.disabled_at),
             disabled_reason=record.disabled_reason,
         ),
+        filter=shown_filter(endpoint.filter),
         tasks=UNSET if started is UNSET else tuple(task.id for task in started),
     )
 

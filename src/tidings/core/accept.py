@@ -94,7 +94,10 @@ class AcceptBatcher:
         routing = self._routing.known(request.org_id, request.app_ref)
         if routing is None or request.idempotency_key in self._queue.by_key:
             return False
-        self._queue.add(PendingMessage(request, draft, routing, callback, self._clock.monotonic()))
+        item = PendingMessage(request, draft, routing, callback, self._clock.monotonic())
+        if routing.is_filtered:
+            item.receivers()  # parses the payload now, and not while a transaction is open
+        self._queue.add(item)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return True

@@ -14,7 +14,6 @@ from tidings.core.routing import RoutingCache
 from tidings.core.tuning import CoreTuning
 from tidings.errors import conflict, not_found
 from tidings.ids import MessageId
-from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import Declined, OneStatement, Write
 from tidings.storage.tables import idempotency, intake
 from tidings.storage.tables import routing as routings
@@ -67,7 +66,7 @@ class BatchWriter:
             _claims(batch),
             now + RETENTION_MS,
             [item.message for item in batch],
-            [row for item in batch for row in prepared.rows(item.message, _receivers(item), now)],
+            [row for item in batch for row in prepared.rows(item.message, item.receivers(), now)],
             now,
         )
         await intake.add_small(statement, small, cache=self._bucket_cache, skew_ms=self._skew_ms)
@@ -107,17 +106,15 @@ class BatchWriter:
         """
         due: list[DeliveryRow] = []
         for item in items:
-            due += prepared.rows(item.message, _receivers(item), now)
+            due += prepared.rows(item.message, item.receivers(), now)
+            if item.routing.is_filtered:
+                await asyncio.sleep(0)
             while len(due) > self._chunk:
                 await intake.add_deliveries(tx, due[: self._chunk])
                 del due[: self._chunk]
                 await asyncio.sleep(0)
         if due:
             await intake.add_deliveries(tx, due)
-
-
-def _receivers(item: PendingMessage) -> Sequence[Receiver]:
-    return item.routing.match(item.draft.event_type, item.draft.channels)
 
 
 def _assign_ids(items: Sequence[PendingMessage], now: int) -> None:

@@ -9,7 +9,7 @@ from tidings.core.fan_out import fan_out
 from tidings.core.services import AcceptCallback, AcceptResult, HotRequest
 from tidings.core.tuning import CoreTuning
 from tidings.model.message import AcceptedMessage, Draft
-from tidings.model.routing import Routing
+from tidings.model.routing import Receiver, Routing, filtered
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +28,22 @@ class PendingMessage:
     """The message that is stored, that of an earlier request with its key, or the error; set by the transaction."""
     others: list[asyncio.Future[AcceptedMessage]] | None = None
     """Requests with the same idempotency key that wait for this result."""
+    filtered: tuple[tuple[Receiver, ...], tuple[Receiver, ...]] = field(init=False)
+    """The endpoints that match by event type and channels, and those of them whose payload filters match.
+
+    Set by `receivers` if a payload filter may decide.
+    """
+
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Return the endpoints that receive the message. A message that is written again is not parsed again."""
+        draft = self.draft
+        candidates = self.routing.match(draft.event_type, draft.channels)
+        if not self.routing.is_filtered:
+            return candidates
+        known = getattr(self, "filtered", None)
+        if known is None or known[0] is not candidates:
+            known = self.filtered = candidates, filtered(candidates, draft.payload)
+        return known[1]
 
 
 class AcceptQueue:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidings.core import health, operational
+from tidings.core import health, operational, releases
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import committed_window
@@ -141,6 +141,7 @@ def _decode_headers(services: Services, stored: str) -> dict[str, str]:
 async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, now: int) -> Endpoint:
     endpoint = _from_draft(app, draft, now)
     await _refuse_unknown(tx, app.org_id, draft.event_types or ())
+    await _refuse_filter_beside_older_nodes(tx, None, endpoint)
     if await endpoints.has_at_least(tx, app.id, services.endpoints_max):
         raise bad_request(
             "limit_reached", f"An application has at most {services.endpoints_max} endpoints. Delete one first."
@@ -160,6 +161,7 @@ async def _add(tx: Write, services: Services, app: App, draft: EndpointDraft, no
 
 async def _rewrite(tx: Write, services: Services, app: App, before: Endpoint, edited: Endpoint) -> Endpoint:
     """Store an edited endpoint, and emit the operational events that follow from the edit."""
+    await _refuse_filter_beside_older_nodes(tx, before, edited)
     [edited] = await health.with_recent(tx, [edited], services.now())
     endpoint = replace(edited, updated_at=services.now())
     await endpoints.change(tx, endpoint)
@@ -212,6 +214,12 @@ async def _refuse_unknown(read: Read, org_id: OrgId, names: tuple[str, ...]) -> 
         raise invalid(Fault(("body", "eventTypes"), detail))
 
 
+async def _refuse_filter_beside_older_nodes(read: Read, before: Endpoint | None, after: Endpoint) -> None:
+    """Raise a conflict if a new payload filter would not be applied by a running node of an older release."""
+    if after.filter is not None and (before is None or before.filter != after.filter):
+        await releases.require(read, releases.DISPATCH, "A payload filter")
+
+
 def _from_draft(app: App, draft: EndpointDraft, now: int) -> Endpoint:
     return Endpoint(
         id=EndpointId(new(ENDPOINT, now)),
@@ -226,6 +234,7 @@ def _from_draft(app: App, draft: EndpointDraft, now: int) -> Endpoint:
         channels=draft.channels,
         throttle_rate=draft.throttle_rate,
         metadata=draft.metadata,
+        filter=draft.filter,
         created_at=now,
         updated_at=now,
     )

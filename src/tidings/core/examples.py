@@ -12,9 +12,10 @@ from tidings.core.services import Services
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import MessageId
 from tidings.model.app import App
-from tidings.model.endpoint import Endpoint
 from tidings.model.event_type import EventType
+from tidings.model.json_document import JsonDocument
 from tidings.model.message import AcceptedMessage
+from tidings.model.routing import mismatch
 from tidings.storage.drivers.database import Write
 from tidings.storage.tables import endpoints, event_types, intake
 from tidings.storage.tables.intake import DeliveryRow
@@ -42,7 +43,7 @@ async def send(
     idempotency_key: str | None,
     render: Callable[[AcceptedMessage], Response],
 ) -> Response:
-    """Create an example message, and send it to one endpoint if the endpoint's filters match the event type."""
+    """Create an example message, and send it to one endpoint if the endpoint's filters match it."""
 
     async def work(tx: Write) -> AcceptedMessage:
         endpoint = await endpoints.get(tx, app.id, endpoint_ref)
@@ -52,7 +53,7 @@ async def send(
         msg_id = MessageId(ids.new(ids.MESSAGE, now))
         message = AcceptedMessage(msg_id, app.id, app.org_id, request.event_type, payload)
         await intake.add(tx, [message])
-        if _matches(endpoint, request.event_type):
+        if mismatch(endpoint, request.event_type, None, JsonDocument(payload)) is None:
             await intake.add_deliveries(tx, [DeliveryRow.of(message, endpoint.id, now)])
             tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return message
@@ -80,8 +81,3 @@ def examples_of(event_type: EventType) -> list[object]:
     first = schemas.get(_VERSION) if isinstance(schemas, dict) else None
     found = first.get("examples") if isinstance(first, dict) else None
     return found if isinstance(found, list) else []
-
-
-def _matches(endpoint: Endpoint, event_type: str) -> bool:
-    """Return whether the filters of an endpoint match a message of this type without channels."""
-    return endpoint.channels is None and (endpoint.event_types is None or event_type in endpoint.event_types)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Explanations of the state of a message at each endpoint of its application."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidings.core.services import Services
 from tidings.ids import EndpointId
 from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import AttemptSummary, DeliveryFacts, Explanation, MessageFacts, explain
+from tidings.model.json_document import JsonDocument
+from tidings.model.message import Message
 from tidings.model.page import Cursor, Page
+from tidings.storage.drivers.database import Read
 from tidings.storage.tables import endpoints, messages, routing
 from tidings.storage.tables.messages import NO_DELIVERIES, EndpointDeliveries
 
@@ -46,6 +49,9 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
         open_since = {each: _last_at(subject, stored, each) for each in ids if not _is_settled(stored, each)}
         in_force = await routing.settings_in_force(read, list(open_since), subject.at) if open_since else {}
         canceled = await messages.canceled_by_tasks(read, request.app.id, message.id, open_since) if open_since else {}
+        deciding = [in_force.get(endpoint.id, endpoint) for endpoint, _ in found if endpoint.id in open_since]
+        if subject.has_payload and any(each.filter is not None for each in deciding):
+            subject = replace(subject, document=await _document(read, message))
     now = services.clock.now()
     rows = [
         DeliveryFacts(
@@ -62,6 +68,12 @@ async def page(services: Services, request: ExplanationRequest) -> Page[Endpoint
         for endpoint, deleted_at in found
     ]
     return request.cursor.page(rows, lambda facts: facts.endpoint.id).mapped(_explained)
+
+
+async def _document(read: Read, message: Message) -> JsonDocument | None:
+    """Return the payload of a message, which a payload filter needs; None if it was deleted meanwhile."""
+    found = await messages.get(read, message.app_id, message.id, with_payload=True)
+    return None if found.payload is None else JsonDocument(found.payload)
 
 
 def _is_settled(stored: EndpointDeliveries, endpoint_id: EndpointId) -> bool:

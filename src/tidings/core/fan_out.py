@@ -14,7 +14,10 @@ _FEW: Final = 8
 
 
 def fan_out(routing: Routing, draft: Draft) -> int:
-    """Return the number of deliveries of a message; small numbers are an upper bound."""
+    """Return the number of deliveries of a message; small numbers are an upper bound.
+
+    Payload filters are left out: the bound also limits how many of them are evaluated.
+    """
     endpoints = len(routing.receivers)
     if endpoints <= _FEW:
         return endpoints
@@ -41,6 +44,6 @@ def _require_bounded(found: int, most: int) -> None:
     if found > most:
         raise bad_request(
             "too_many_deliveries",
-            f"The batch would create {found:,} deliveries, and one request creates at most {most:,}."
+            f"The batch would create up to {found:,} deliveries, and one request creates at most {most:,}."
             " Send fewer messages in each batch.",
         )

@@ -38,7 +38,10 @@ async def page(
 
 
 async def has_receivers(services: Services, app: App, event_type: str, channels: tuple[str, ...] | None) -> bool:
-    """Return whether an endpoint would receive a message with this event type and these channels."""
+    """Return whether an endpoint would receive a message with this event type and these channels.
+
+    The payload is not known, so an endpoint with a payload filter counts.
+    """
     async with services.db.read() as read:
         found = await routing.find_by_id(read, app.id, services.encryption)
     return found is not None and bool(found.match(event_type, channels))

@@ -17,6 +17,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.failpoint import point
 from tidings.ids import MANAGEMENT_ORG, AppId, MessageId
 from tidings.model.message import AcceptedMessage, Draft
+from tidings.model.routing import filtered, label_mismatch
 from tidings.storage.drivers.database import Database, Write, retried
 from tidings.storage.tables import intake, operational_events
 from tidings.storage.tables.intake import DeliveryRow
@@ -96,8 +97,12 @@ async def _endpoints_of(tx: Write, events: Sequence[StoredEvent]) -> dict[str, l
 def _addressed(events: Sequence[StoredEvent], known: dict[str, list[OperationalEndpoint]]) -> Iterator[_Addressed]:
     for event in events:
         timestamp = ids.timestamp_of(event.id)
-        wanting = (each for each in known.get(event.org_id, ()) if each.wants(event.type, timestamp))
-        yield _Addressed(event, tuple(wanting))
+        candidates = [
+            each
+            for each in known.get(event.org_id, ())
+            if each.created_at <= timestamp and label_mismatch(each, event.type, None) is None
+        ]
+        yield _Addressed(event, filtered(candidates, event.payload.encode()) if candidates else ())
 
 
 def _fitting(found: Sequence[_Addressed], most: int) -> int:

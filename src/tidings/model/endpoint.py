@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from tidings.errors import Fault
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.health import NO_ATTEMPTS, NO_FAILURES, FailureRecord, RecentAttempts
+from tidings.model.payload_filter import PayloadFilter
 from tidings.model.signature import AnyKey
 
 Given = TypeVar("Given")
@@ -38,6 +39,9 @@ class EndpointDraft:
     headers: Mapping[str, str]
     secret: AnyKey | None
     """The signing key; None generates one."""
+    filter: PayloadFilter | None = None
+    keeps_filter: bool = False
+    """Whether an existing endpoint keeps its payload filter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Endpoint:
     record: FailureRecord = NO_FAILURES
     recent: RecentAttempts = NO_ATTEMPTS
     """The totals of its recent attempts, if the query reads them."""
+    filter: PayloadFilter | None = None
+    """The conditions that a payload must meet; None if there are none."""
 
     def overwritten(self, draft: EndpointDraft) -> "Endpoint":
         """Return this endpoint with the fields of the draft; headers and signing keys do not change."""
@@ -75,6 +81,7 @@ class Endpoint:
             channels=draft.channels,
             throttle_rate=draft.throttle_rate,
             metadata=draft.metadata,
+            filter=self.filter if draft.keeps_filter else draft.filter,
         )
 
     def has_same_delivery_settings(self, other: "Endpoint") -> bool:

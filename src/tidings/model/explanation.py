@@ -13,6 +13,8 @@ from tidings.clock import rfc3339
 from tidings.ids import AttemptId, TaskId
 from tidings.model.attempt import DeliveryEnd, MessageAttemptTriggerType, MessageStatus
 from tidings.model.endpoint import Endpoint
+from tidings.model.json_document import JsonDocument
+from tidings.model.payload_filter import PayloadFilter
 from tidings.model.routing import Mismatch, mismatch
 
 
@@ -65,6 +67,8 @@ class MessageFacts:
     has_payload: bool
     expires_at: int
     """When the payload expires or expired."""
+    document: JsonDocument | None = None
+    """The payload, if it is kept and a payload filter needs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,7 @@ class SettingsInForce:
 
     event_types: tuple[str, ...] | None
     channels: tuple[str, ...] | None
+    filter: PayloadFilter | None
     disabled: bool
     is_certain: bool
     """Whether no write to the endpoint can have overlapped the acceptance of the message."""
@@ -144,6 +149,12 @@ class DeliveryFacts:
         """Whether the history shows that the endpoint was enabled from the time of the message on."""
         found = self.in_force
         return found is not None and found.is_certain and not found.disabled and not found.was_disabled_later
+
+    @property
+    def is_filter_undecided(self) -> bool:
+        """Whether a payload filter decided, and the payload that it was about is not known."""
+        settings = self.endpoint if self.in_force is None else self.in_force
+        return settings.filter is not None and self.subject.document is None
 
     @property
     def disabled_at(self) -> int | None:
@@ -279,6 +290,7 @@ def _without_attempts(case: DeliveryFacts) -> Explanation:
 
 
 _MISMATCHES: Final = {
+    Mismatch.FILTER: ("filter_not_matched", "The payload filter of the endpoint does not match. {}"),
     Mismatch.EVENT_TYPE: ("event_type_not_subscribed", "The endpoint did not subscribe to the event type {}."),
     Mismatch.CHANNEL: ("channel_not_matched", "The endpoint had channels, and the message has none of them."),
 }
@@ -302,11 +314,18 @@ def _not_matched(case: DeliveryFacts) -> _Found | None:
 
 
 def _mismatched(subject: MessageFacts, settings: Endpoint | SettingsInForce, *, certain: bool) -> _Found | None:
-    found = mismatch(settings.event_types, settings.channels, subject.event_type, subject.channels)
+    found = mismatch(settings, subject.event_type, subject.channels, subject.document)
     if found is None:
         return None
     code, detail = _MISMATCHES[found]
-    return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(subject.event_type), certain)
+    fact = subject.event_type if found is not Mismatch.FILTER else _why_not(subject, settings)
+    return DeliveryState.NOT_SENT, DeliveryReason(code, detail.format(fact), certain)
+
+
+def _why_not(subject: MessageFacts, settings: Endpoint | SettingsInForce) -> str:
+    if settings.filter is None or subject.document is None:
+        return ""
+    return settings.filter.why_not(subject.document) or ""
 
 
 def _ended_without_attempts(case: DeliveryFacts) -> _Found:
@@ -314,7 +333,8 @@ def _ended_without_attempts(case: DeliveryFacts) -> _Found:
     is_known = case.in_force is not None and case.in_force.is_certain
     is_ended = case.deleted_at is not None or case.disabled_at is not None or not case.subject.has_payload
     if is_ended or (is_known and not case.was_never_disabled):
-        return DeliveryState.DISCARDED, _discarded(case, is_sure=is_known or case.is_unedited)
+        is_sure = (is_known or case.is_unedited) and not case.is_filter_undecided
+        return DeliveryState.DISCARDED, _discarded(case, is_sure=is_sure)
     if is_known or case.is_unedited:
         return DeliveryState.NOT_SENT, DeliveryReason(
             "unknown", "The stored data does not show the reason.", certain=False

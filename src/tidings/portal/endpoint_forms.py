@@ -124,6 +124,7 @@ class EndpointFields:
             metadata=self.metadata_map or {},
             headers={},
             secret=key_of(self.secret or None),
+            keeps_filter=True,
         )
 
     def applied(self, endpoint: Endpoint) -> Endpoint:

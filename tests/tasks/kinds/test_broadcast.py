@@ -94,6 +94,19 @@ async def test_only_subscribed_endpoints_receive(world: World) -> None:
     assert [(world.seed.app.id,), (apps[2],), (apps[3],)] == routed
 
 
+async def test_only_endpoints_whose_payload_filter_matches_receive(world: World) -> None:
+    apps = await some_applications(world, 3)
+    for app, value in zip(apps, ("å", "other", "å"), strict=True):
+        text = json.dumps([{"path": "$.all", "operator": "==", "value": value}])
+        await run_sql(world.db, "UPDATE endpoint SET filter = :text WHERE app_id = :app", text=text, app=app)
+
+    task = await broadcast(world)
+
+    receiving = await rows(world.db, "SELECT app_id FROM delivery ORDER BY app_id")
+    assert receiving == [(world.seed.app.id,), (apps[0],), (apps[2],)]
+    assert len((await world.result(task))["messagesCreated"]) == 4
+
+
 async def test_a_taken_event_id_is_reported(world: World) -> None:
     apps = [world.seed.app.id, *await some_applications(world, 5)]
     for app in apps[2:4]:

@@ -11,6 +11,7 @@ from tidings.errors import not_found
 from tidings.ids import ENDPOINT, AppId, EndpointId
 from tidings.model.endpoint import Endpoint
 from tidings.model.page import PageWindow
+from tidings.model.payload_filter import stored_or_none
 from tidings.model.rotation import OldSecret
 from tidings.storage.drivers.database import (
     Read,
@@ -28,8 +29,8 @@ from tidings.storage.tables import health
 from tidings.storage.tables.key_ranges import bounds_of, end_of
 
 _COLUMNS: Final = (
-    "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata,"
-    " created_at, updated_at"
+    "id, app_id, org_id, uid, url, description, version, disabled, event_types, channels, filter, throttle_rate,"
+    " metadata, created_at, updated_at"
 )
 _SHOWN: Final = f"{_COLUMNS}, {health.COLUMNS}"
 _BY_ID: Final = "FROM endpoint WHERE app_id = :app AND id = :ref AND deleted_at IS NULL"
@@ -43,7 +44,9 @@ _ADD: Final = f"""
 INSERT INTO endpoint ({_COLUMNS}, secret, headers) VALUES ({named(_COLUMNS)}, :secret, :headers)
 ON CONFLICT (app_id, uid) WHERE uid IS NOT NULL DO NOTHING
 """
-_CHANGED: Final = "uid, url, description, version, disabled, event_types, channels, throttle_rate, metadata, updated_at"
+_CHANGED: Final = (
+    "uid, url, description, version, disabled, event_types, channels, filter, throttle_rate, metadata, updated_at"
+)
 _CHANGE: Final = f"UPDATE endpoint SET {assigned(_CHANGED)} WHERE id = :id AND deleted_at IS NULL"
 _SET_HEADERS: Final = "UPDATE endpoint SET headers = :headers, updated_at = :now WHERE id = :id AND deleted_at IS NULL"
 _SET_SECRETS: Final = """
@@ -220,6 +223,7 @@ def _values(endpoint: Endpoint) -> dict[str, Value]:
         endpoint,
         event_types=names_text(endpoint.event_types),
         channels=names_text(endpoint.channels),
+        filter=None if endpoint.filter is None else endpoint.filter.text,
         metadata=json.dumps(dict(endpoint.metadata)),
     )
 
@@ -230,6 +234,7 @@ def _endpoint(row: Row) -> Endpoint:
         row,
         event_types=names_of(row["event_types"]),
         channels=names_of(row["channels"]),
+        filter=stored_or_none(row["filter"]),
         metadata=json.loads(row["metadata"]),
         record=health.record_of(row),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.ids import MANAGEMENT_ORG
+from tidings.model.payload_filter import PayloadFilter, stored_or_none
 from tidings.storage.drivers.database import Read, Write, from_row, names_of
 
 EventRow = tuple[str, str, str, str]
@@ -27,7 +28,7 @@ _OLDEST: Final = "SELECT id, org_id, type, payload FROM operational_event ORDER 
 _DELETE: Final = "DELETE FROM operational_event WHERE id IN :ids"
 _ENDPOINTS: Final = """
 SELECT a.uid AS org_id, e.id AS id, e.app_id AS app_id, e.event_types AS event_types, e.channels AS channels,
-  e.disabled AS disabled, e.created_at AS created_at
+  e.filter AS filter, e.disabled AS disabled, e.created_at AS created_at
 FROM application AS a JOIN endpoint AS e ON e.app_id = a.id
 WHERE a.org_id = :management AND a.uid IN :orgs AND a.deleted_at IS NULL AND e.deleted_at IS NULL ORDER BY e.id
 """
@@ -55,11 +56,7 @@ class OperationalEndpoint:
     created_at: int
     event_types: tuple[str, ...] | None = None
     channels: tuple[str, ...] | None = None
-
-    def wants(self, type_: str, timestamp: int) -> bool:
-        """Return whether it subscribes to events of a type, and existed when the event occurred."""
-        is_subscribed = self.event_types is None or type_ in self.event_types
-        return is_subscribed and self.channels is None and self.created_at <= timestamp
+    filter: PayloadFilter | None = None
 
 
 async def add(tx: Write, events: Sequence[EventRow]) -> None:
@@ -103,6 +100,7 @@ async def endpoints(read: Read, org_ids: Sequence[str]) -> list[OperationalEndpo
             row,
             event_types=names_of(row["event_types"]),
             channels=names_of(row["channels"]),
+            filter=stored_or_none(row["filter"]),
         )
         for row in rows
     ]

@@ -12,6 +12,7 @@ from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.encryption import DecryptionError, Encryption, UndecryptableKey
 from tidings.model.endpoint import sendable_headers
 from tidings.model.explanation import SettingsInForce
+from tidings.model.payload_filter import PayloadFilter, stored_or_none
 from tidings.model.routing import Receiver, Routing
 from tidings.model.signature import KeyRing, OldKey
 from tidings.model.throttle import RateLimit
@@ -27,7 +28,7 @@ SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :a
 """
 _ENDPOINTS: Final = """
 SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, throttle_rate,
-  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS failing
+  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS failing, filter
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
@@ -55,7 +56,8 @@ async def _compiled(read: Read, app: Row, org_id: OrgId, encryption: Encryption)
     app_id, shared = AppId(app["id"]), _limits(app)
     rows = await read.rows(_ENDPOINTS, app=app_id)
     receivers = tuple(_receiver(row, app_id, org_id, encryption, shared) for row in rows)
-    return Routing(app_id, org_id, app["routing_version"], receivers)
+    is_filtered = any(each.filter is not None and not each.disabled for each in receivers)
+    return Routing(app_id, org_id, app["routing_version"], receivers, is_filtered)
 
 
 def _limits(row: Row) -> tuple[RateLimit, ...]:
@@ -89,6 +91,7 @@ def _receiver(
         channels=_set(row["channels"]),
         limits=(*_limits(row), *shared),
         is_failing=bool(row["failing"]),
+        filter=stored_or_none(row["filter"]),
     )
 
 
@@ -108,12 +111,13 @@ _MARGIN_MS: Final = 5 * SECOND
 """The longest time from the timestamp of a message to the commit that accepts it: a write may precede that commit."""
 _SAME: Final = " AND ".join(
     f"coalesce(last.{column}, '') = coalesce(e.{column}, '')"
-    for column in ("event_types", "channels", "disabled_reason")
+    for column in ("event_types", "channels", "filter", "disabled_reason")
 )
 _RECORD_HISTORY: Final = f"""
 INSERT INTO endpoint_history
-  (endpoint_id, routing_version, at, event_types, channels, disabled, disabled_reason, deleted)
-SELECT e.id, a.routing_version, CAST(:now AS BIGINT), e.event_types, e.channels, e.disabled, e.disabled_reason,
+  (endpoint_id, routing_version, at, event_types, channels, filter, disabled, disabled_reason, deleted)
+SELECT e.id, a.routing_version, CAST(:now AS BIGINT), e.event_types, e.channels, e.filter, e.disabled,
+  e.disabled_reason,
   CASE WHEN e.deleted_at IS NULL THEN 0 ELSE 1 END
 FROM endpoint AS e JOIN application AS a ON a.id = e.app_id
 WHERE e.id = :id AND NOT EXISTS (
@@ -129,7 +133,7 @@ DELETE FROM endpoint_history WHERE endpoint_id = :id AND routing_version <= (
 )
 """
 _IN_FORCE: Final = """
-SELECT found.endpoint_id, found.event_types, found.channels, found.disabled,
+SELECT found.endpoint_id, found.event_types, found.channels, found.filter, found.disabled,
   (SELECT count(*) FROM endpoint_history AS near WHERE near.endpoint_id = found.endpoint_id
     AND near.at >= CAST(:at AS BIGINT) AND near.at <= CAST(:until AS BIGINT)
     AND near.routing_version > (SELECT min(routing_version) FROM endpoint_history
@@ -163,6 +167,7 @@ def _settings(row: Row) -> SettingsInForce:
     return SettingsInForce(
         event_types=names_of(row["event_types"]),
         channels=names_of(row["channels"]),
+        filter=stored_or_none(row["filter"]),
         disabled=bool(row["disabled"]),
         is_certain=not row["changes_near"],
         was_disabled_later=row["disabled_later"] > 0,
@@ -174,7 +179,7 @@ def _settings(row: Row) -> SettingsInForce:
 
 _EXISTING_APPS: Final = "SELECT id FROM application WHERE id IN :apps AND deleted_at IS NULL"
 _RECEIVERS: Final = (
-    "SELECT id, app_id, event_types, channels FROM endpoint WHERE app_id IN :apps AND deleted_at IS NULL"
+    "SELECT id, app_id, event_types, channels, filter FROM endpoint WHERE app_id IN :apps AND deleted_at IS NULL"
     " AND disabled = 0 ORDER BY id"
 )
 _COUNT_RECEIVERS: Final = (
@@ -195,12 +200,7 @@ class BroadcastEndpoint:
     app_id: str
     event_types: frozenset[str] | None
     channels: frozenset[str] | None
-
-    def matches(self, event_type: str, channels: tuple[str, ...] | None) -> bool:
-        """Return whether the filters match a message. The rules are those of messages that callers send."""
-        if self.event_types is not None and event_type not in self.event_types:
-            return False
-        return self.channels is None or (channels is not None and not self.channels.isdisjoint(channels))
+    filter: PayloadFilter | None
 
 
 async def existing_apps(read: Read, app_ids: Sequence[str]) -> set[str]:
@@ -212,7 +212,14 @@ async def enabled_endpoints(read: Read, app_ids: Sequence[str]) -> list[Broadcas
     """Return the enabled endpoints of applications, ordered by id."""
     rows = await read.rows(_RECEIVERS, apps=app_ids)
     return [
-        BroadcastEndpoint(row["id"], row["app_id"], _set(row["event_types"]), _set(row["channels"])) for row in rows
+        BroadcastEndpoint(
+            row["id"],
+            row["app_id"],
+            _set(row["event_types"]),
+            _set(row["channels"]),
+            stored_or_none(row["filter"]),
+        )
+        for row in rows
     ]
 
 

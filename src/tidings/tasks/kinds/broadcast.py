@@ -27,6 +27,7 @@ from tidings.core.services import Services
 from tidings.errors import Fault
 from tidings.ids import AppId, MessageId
 from tidings.model.message import CHANNELS_MAX, RETENTION_DAYS, RETENTION_HOURS_MAX, AcceptedMessage, Draft
+from tidings.model.routing import filtered, label_mismatch
 from tidings.model.task import Batch, ChunkResult, NewTask, Plan, Task
 from tidings.model.task_item import ItemOutcome
 from tidings.model.task_kind import Effect, TaskResult
@@ -156,7 +157,7 @@ class Broadcast(TaskHandler, ReadsAhead):
         created: dict[str, str] = {each.app_id: each.id for each in drafted if each.id not in taken}
         if created:
             await intake.add(tx, [each for each in drafted if each.id not in taken])
-        await self._send(tx, task, args, created, now)
+        await self._send(tx, task, args, batch.items[0][1] if batch.items else b"", created)
         failed = {app_id: _reason(app_id in existing) for app_id in app_ids if app_id not in created}
         await task_items.add(
             tx, [(task.id, app, ItemOutcome.CREATED, _created_item(app, msg)) for app, msg in created.items()]
@@ -164,11 +165,12 @@ class Broadcast(TaskHandler, ReadsAhead):
         await task_items.add(tx, [(task.id, app, ItemOutcome.SKIPPED, reason) for app, reason in failed.items()])
         return ChunkResult(len(created), list(failed.items()))
 
-    async def _send(self, tx: Write, task: Task, args: BroadcastArgs, created: dict[str, str], now: int) -> None:
+    async def _send(self, tx: Write, task: Task, args: BroadcastArgs, payload: bytes, created: dict[str, str]) -> None:
         endpoints = await routing.enabled_endpoints(tx, list(created))
-        matching = [each for each in endpoints if each.matches(args.event_type, args.channels)]
+        candidates = [each for each in endpoints if label_mismatch(each, args.event_type, args.channels) is None]
+        matching = filtered(candidates, payload)
         owner = task.org_id
-        rows = [(created[each.app_id], each.id, each.app_id, owner, now, task.id) for each in matching]
+        rows = [(created[each.app_id], each.id, each.app_id, owner, self._clock.now(), task.id) for each in matching]
         await routing.add_deliveries(tx, rows)
         if matching:
             woken = [each.id for each in matching]
