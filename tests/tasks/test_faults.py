@@ -13,6 +13,7 @@ import pytest
 
 from database_proxy import DatabaseProxy
 from tasks.kit import (
+    STEADY,
     TENS,
     Counting,
     Environment,
@@ -55,6 +56,16 @@ async def test_a_stop_releases_the_task_without_a_failed_attempt(env: Environmen
     await is_exact(env.db, task, 5_000)
 
 
+async def test_a_stop_during_the_first_step_of_a_runner_ends_it(env: Environment) -> None:
+    """On SQLite the first step requeues the tasks of the previous process, and nothing has been claimed yet."""
+    runner = runner_of(env.db)
+    await runner.start()
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(30):
+        await runner.stop(grace=3_600)
+
+
 async def test_starting_and_stopping_twice_has_no_further_effect(env: Environment) -> None:
     runner = runner_of(env.db)
     await runner.stop()
@@ -84,7 +95,7 @@ class Stuck(Counting):
 
 
 async def test_a_stop_has_a_time_limit(env: Environment) -> None:
-    env.tuning = TaskTuning(stop_seconds=0.05)
+    env.tuning = replace(STEADY, stop_seconds=0.05)
     handler = Stuck()
     async with env.working(handler):
         task = await start(env.services, new_task(10))
@@ -255,7 +266,7 @@ async def test_a_row_that_always_times_out_fails_the_task(env: Environment) -> N
 
 
 async def test_claiming_continues_after_a_fault(env: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    env.tuning = TaskTuning(backoff_max_seconds=0.01)
+    env.tuning = replace(STEADY, backoff_max_seconds=0.01)
     sound = claims.claim
     faults = [ZeroDivisionError()]
 

@@ -47,12 +47,19 @@ class Pace:
         return min(max(math.ceil(scaled) if fit > 1 else int(scaled), 1), self.cap)
 
 
-def pace_of(*, has_one_writer: bool, lease_ms: int, rows: int = 0) -> Pace:
-    """Return the bounds for a database. `rows` is the configured limit, 0 for none. A chunk fits into half a lease."""
+def pace_of(*, has_one_writer: bool, lease_ms: int, rows: int = 0, write_ms: float | None = None) -> Pace:
+    """Return the bounds for a database. `rows` is the configured limit, 0 for none. A chunk fits into half a lease.
+
+    `write_ms` replaces the time in the write transaction that suits the database.
+    """
     row_limit = rows if rows > 0 else math.inf
     if has_one_writer:
-        return Pace(3.0, lease_ms / 2, int(min(1_000, row_limit)), int(min(250, row_limit)))
-    return Pace(200.0, lease_ms / 2, int(min(8_000, row_limit)), int(min(200, row_limit)))
+        return Pace(
+            3.0 if write_ms is None else write_ms, lease_ms / 2, int(min(1_000, row_limit)), int(min(250, row_limit))
+        )
+    return Pace(
+        200.0 if write_ms is None else write_ms, lease_ms / 2, int(min(8_000, row_limit)), int(min(200, row_limit))
+    )
 
 
 def next_rate(rate: float, items: int, whole_ms: float) -> float:

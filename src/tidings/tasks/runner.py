@@ -83,7 +83,12 @@ class Runner:
             db=db,
             clock=clock,
             policy=TaskPolicy(lease_ms=lease_ms, backoff_ms=limits.backoff_ms, per_tenant=limits.per_tenant),
-            pace=pace_of(has_one_writer=db.has_one_writer, lease_ms=lease_ms, rows=limits.chunk_rows),
+            pace=pace_of(
+                has_one_writer=db.has_one_writer,
+                lease_ms=lease_ms,
+                rows=limits.chunk_rows,
+                write_ms=tuning.chunk_write_ms,
+            ),
             slice_seconds=limits.slice_seconds,
             backlog=limits.backlog,
             kinds=TaskKinds(handler.kind for handler in handlers.values()),
@@ -129,10 +134,12 @@ class Runner:
         is_ready = not self._context.db.has_one_writer
         while not self._context.stopping.is_set():
             try:
-                if not is_ready:
+                # One step for each look at `stopping`: `_fill` clears the wake-up of a stop during the other step.
+                if is_ready:
+                    await self._fill()
+                else:
                     await self._requeue_all()
                     is_ready = True
-                await self._fill()
                 errors = 0
             except StorageError:
                 errors += 1

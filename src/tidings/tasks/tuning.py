@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class TaskTuning:
     """Internal limits of the runner, of slices and of the kinds."""
 
+    chunk_write_ms: float | None = None
+    """How long a chunk may hold the database, in milliseconds. Without it, as long as is good for that database."""
     backoff_first_seconds: float = 0.05
     """The first backoff after a database error; it doubles with each further one."""
     backoff_max_seconds: float = 5.0
