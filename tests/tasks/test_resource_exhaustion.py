@@ -11,11 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tasks.kit import TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
+from tasks.kit import STEADY, TENS, Counting, begun, database, events_of, is_exact, reread, rows, spin, working
 from tidings.model.task import State, Task
 from tidings.storage.drivers.database import Database, StorageTuning
 from tidings.storage.drivers.sqlite import SqliteDatabase
-from tidings.tasks.tuning import TaskTuning
 
 HELD_SECONDS = 1.5
 
@@ -74,7 +73,7 @@ async def test_on_sqlite_a_file_that_refuses_writes_delays_a_task(sqlite_url: st
     """Temporary, in the middle of the work: no failed attempt, no partial write, and the work continues afterwards."""
     stop, go = HURDLES[what]
     async with begun(sqlite_url, 6_000) as (env, task):
-        env.tuning = TaskTuning(backoff_max_seconds=0.01)
+        env.tuning = replace(STEADY, backoff_max_seconds=0.01)
         db, handler = env.db, Counting()
         async with env.working(handler, limits=TENS):
             await spin(lambda: len(handler.seen) > 20)

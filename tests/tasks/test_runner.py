@@ -12,6 +12,7 @@ from tasks.kit import (
     KIND,
     ORG,
     QUICK,
+    STEADY,
     TENS,
     Counting,
     Environment,
@@ -30,7 +31,6 @@ from tidings.model.task import Batch, ChunkResult, Plan, State, Task, TaskPolicy
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Read, Write
 from tidings.storage.tables import claims, task_items, tasks
-from tidings.tasks.tuning import TaskTuning
 
 PRINCIPAL = Principal(ORG)
 
@@ -371,7 +371,7 @@ class Drained(Counting):
 async def test_free_backlog_is_not_recounted_for_each_message(
     env: Environment,
 ) -> None:
-    env.tuning = TaskTuning(look_seconds=0.001)
+    env.tuning = replace(STEADY, look_seconds=0.001)
     handler = Drained()
     async with env.working(handler, limits=replace(TENS, backlog=20)):
         task = await start(env.services, new_task(100))

@@ -310,7 +310,7 @@ async def test_a_huge_enumeration_delays_no_reader(world: World) -> None:
                 for _ in range(8):
                     group.create_task(rows(world.db, "SELECT count(*) FROM event_type"))
         still_at_work = (await reread(world.db, begun.id)).state is State.RUNNING
-        task = await until(world.db, begun.id)
+        task = await until(world.db, begun.id, seconds=100.0)
 
     assert still_at_work
     assert (State.SUCCEEDED, 8, 1) == (task.state, task.done, task.skipped)
