@@ -40,7 +40,29 @@ async def test_what_needs_attention_comes_first_in_words(site: Site) -> None:
     assert ["Last 24 hours: 0 succeeded and 10 failed", "Last 24 hours: 3 succeeded and 0 failed"] == labels[-2:]
 
 
-async def test_endpoints_without_failures_are_fine(lite_site: Site) -> None:
+async def test_an_endpoint_that_the_service_disabled_needs_attention(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    endpoint = await lite_site.api.endpoint(app, description="Shop")
+    async with lite_site.api.db.write() as tx:
+        await tx.run("UPDATE endpoint SET disabled = 1, disabled_reason = 'gone' WHERE id = :id", id=endpoint)
+    browser = await lite_site.portal(app)
+
+    page = await browser.open(f"/portal/{app}")
+
+    assert "1 endpoint needs attention Shop is disabled: its receiver responded with 410 Gone." in page.said
+
+
+async def test_an_application_with_disabled_endpoints_alone_receives_nothing(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    await lite_site.api.endpoint(app, disabled=True)
+    browser = await lite_site.portal(app)
+
+    page = await browser.open(f"/portal/{app}")
+
+    assert "The endpoint is disabled, so nothing is received" in page.said
+
+
+async def test_endpoints_without_failures_need_no_attention(lite_site: Site) -> None:
     app = await lite_site.api.app()
     await lite_site.api.endpoint(app)
     await lite_site.api.endpoint(app, disabled=True)
@@ -48,7 +70,7 @@ async def test_endpoints_without_failures_are_fine(lite_site: Site) -> None:
 
     page = await browser.open(f"/portal/{app}")
 
-    assert "All 2 endpoints are fine" in page.said
+    assert "No endpoint needs attention" in page.said
     assert "No attempts in the last 24 hours." in page.said
 
 

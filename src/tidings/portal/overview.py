@@ -46,6 +46,7 @@ async def overview(page: PageRequest) -> Answer:
         rows=[EndpointRow(each, health, totals[each.id]) for health, each in shown],
         troubled=[(each, health) for health, each in ranked if health.kind in (words.BAD, words.WARN)],
         count=len(found.items),
+        enabled=sum(not each.disabled for each in found.items),
         has_more=not found.done,
         total=series.sum,
         bars=bars_of(series.hours),

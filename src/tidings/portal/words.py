@@ -40,7 +40,8 @@ def health(endpoint: Endpoint) -> Words:
     match health_status(record, recent, disabled=endpoint.disabled):
         case EndpointHealthStatus.DISABLED:
             detail = f"{_DISABLED[record.disabled_reason]} It receives nothing until you enable it."
-            return Words("Disabled", "", detail, record.disabled_at)
+            by_service = record.disabled_reason is not None
+            return Words("Disabled", BAD if by_service else "", detail, record.disabled_at)
         case EndpointHealthStatus.FAILING:
             return Words("Failing", BAD, _failing(endpoint), failing_since(record, recent) or record.unreachable_since)
         case EndpointHealthStatus.DEGRADED:
