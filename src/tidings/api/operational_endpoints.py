@@ -2,7 +2,7 @@
 """Operational endpoints over HTTP: the endpoints that receive the operational events of an organization."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from tidings.api.endpoint_bodies import OLD_TYPE_SET, SECRET, TYPE_SET, EndpointIn, EndpointUpsertIn
 from tidings.api.endpoint_headers import EndpointHeadersIn, EndpointHeadersOut, visible
@@ -271,114 +271,86 @@ _ALL: Final = "/operational-webhook/endpoint"
 _ONE: Final = f"{_ALL}/{{endpoint_id}}"
 
 
+def _route(method: str, path: str, name: str, summary: str, **more: Any) -> AnyRoute:  # noqa: ANN401 - fields of Route
+    parts = {"query": Query, "body": Nothing, "responses": {204: None}, **more}
+    operation = f"v1.operational-webhook.endpoint.{name}"
+    return Route(method=method, path=path, operation=operation, tag=TAG, summary=summary, access=Access.ORG, **parts)
+
+
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    Route(
-        method="GET",
-        path=_ALL,
-        operation="v1.operational-webhook.endpoint.list",
-        tag=TAG,
-        summary="List the operational endpoints",
-        access=Access.ORG,
-        query=EndpointListQuery,
-        body=Nothing,
+    _route(
+        "GET",
+        _ALL,
+        "list",
+        "List the operational endpoints",
         handler=page,
+        query=EndpointListQuery,
         responses={200: ListResponse[OperationalWebhookEndpointOut]},
     ),
-    Route(
-        method="POST",
-        path=_ALL,
-        operation="v1.operational-webhook.endpoint.create",
-        tag=TAG,
-        summary="Create an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=OperationalWebhookEndpointIn,
+    _route(
+        "POST",
+        _ALL,
+        "create",
+        "Create an operational endpoint",
         handler=create,
+        body=OperationalWebhookEndpointIn,
         responses={201: OperationalWebhookEndpointOut},
     ),
-    Route(
-        method="GET",
-        path=_ONE,
-        operation="v1.operational-webhook.endpoint.get",
-        tag=TAG,
-        summary="Get an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=Nothing,
+    _route(
+        "GET",
+        _ONE,
+        "get",
+        "Get an operational endpoint",
         handler=get,
         responses={200: OperationalWebhookEndpointOut},
     ),
-    Route(
-        method="PUT",
-        path=_ONE,
-        operation="v1.operational-webhook.endpoint.upsert",
-        tag=TAG,
-        summary="Replace an operational endpoint, or create it",
-        access=Access.ORG,
-        query=Query,
-        body=OperationalWebhookEndpointUpsertIn,
+    _route(
+        "PUT",
+        _ONE,
+        "upsert",
+        "Replace an operational endpoint, or create it",
         handler=put,
+        body=OperationalWebhookEndpointUpsertIn,
         responses={200: OperationalWebhookEndpointOut},
     ),
-    Route(
-        method="DELETE",
-        path=_ONE,
-        operation="v1.operational-webhook.endpoint.delete",
-        tag=TAG,
-        summary="Delete an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=Nothing,
+    _route(
+        "DELETE",
+        _ONE,
+        "delete",
+        "Delete an operational endpoint",
         handler=delete,
-        responses={204: None},
     ),
-    Route(
-        method="GET",
-        path=f"{_ONE}/secret",
-        operation="v1.operational-webhook.endpoint.get-secret",
-        tag=TAG,
-        summary="Get the signing secret of an operational endpoint",
-        access=Access.ORG,
-        needs=Capability.VIEW_ENDPOINT_SECRET,
-        query=Query,
-        body=Nothing,
+    _route(
+        "GET",
+        f"{_ONE}/secret",
+        "get-secret",
+        "Get the signing secret of an operational endpoint",
         handler=get_secret,
+        needs=Capability.VIEW_ENDPOINT_SECRET,
         responses={200: OperationalWebhookEndpointSecretOut},
     ),
-    Route(
-        method="POST",
-        path=f"{_ONE}/secret/rotate",
-        operation="v1.operational-webhook.endpoint.rotate-secret",
-        tag=TAG,
-        summary="Rotate the signing secret of an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=OperationalWebhookEndpointSecretIn,
+    _route(
+        "POST",
+        f"{_ONE}/secret/rotate",
+        "rotate-secret",
+        "Rotate the signing secret of an operational endpoint",
         handler=rotate_secret,
-        responses={204: None},
+        body=OperationalWebhookEndpointSecretIn,
     ),
-    Route(
-        method="GET",
-        path=f"{_ONE}/headers",
-        operation="v1.operational-webhook.endpoint.get-headers",
-        tag=TAG,
-        summary="Get the custom headers of an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=Nothing,
+    _route(
+        "GET",
+        f"{_ONE}/headers",
+        "get-headers",
+        "Get the custom headers of an operational endpoint",
         handler=get_headers,
         responses={200: OperationalWebhookEndpointHeadersOut},
     ),
-    Route(
-        method="PUT",
-        path=f"{_ONE}/headers",
-        operation="v1.operational-webhook.endpoint.set-headers",
-        tag=TAG,
-        summary="Replace the custom headers of an operational endpoint",
-        access=Access.ORG,
-        query=Query,
-        body=OperationalWebhookEndpointHeadersIn,
+    _route(
+        "PUT",
+        f"{_ONE}/headers",
+        "set-headers",
+        "Replace the custom headers of an operational endpoint",
         handler=set_headers,
-        responses={204: None},
+        body=OperationalWebhookEndpointHeadersIn,
     ),
 )

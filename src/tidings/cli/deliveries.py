@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.cli.remote import BadArgumentError, Remote
+from tidings.cli.status import RemoteCount
 from tidings.cli.tasks import DEFAULT_URL, JsonOption, TokenOption, UrlOption
 from tidings.cli.timestamps import parse_timestamp
 from tidings.clock import SystemClock
@@ -126,19 +127,12 @@ class RemoteUndelivered(msgspec.Struct, rename="camel"):
         )
 
 
-class RemoteUndeliveredCount(msgspec.Struct, rename="camel"):
-    """The number of undelivered messages."""
-
-    count: int
-    is_exact: bool
-
-
 class RemoteUndeliveredPage(msgspec.Struct, rename="camel"):
     """A page of undelivered messages."""
 
     data: list[RemoteUndelivered]
     done: bool
-    count: RemoteUndeliveredCount | None
+    count: RemoteCount | None
     oldest_message_at: str | None
     iterator: str | None = None
 
@@ -146,10 +140,9 @@ class RemoteUndeliveredPage(msgspec.Struct, rename="camel"):
         """Return the number of messages in a state, and the age of the oldest one, as a sentence; None if unknown."""
         if self.count is None:
             return None
-        number = f"{self.count.count:,}{'' if self.count.is_exact else '+'}"
-        noun = "delivery is" if self.count == RemoteUndeliveredCount(1, is_exact=True) else "deliveries are"
+        noun = "delivery is" if self.count == RemoteCount(1, is_exact=True) else "deliveries are"
         oldest = f"; the oldest message was created at {self.oldest_message_at}" if self.oldest_message_at else ""
-        return f"{number} {noun} {state.replace('_', ' ')}{oldest}."
+        return f"{self.count.text} {noun} {state.replace('_', ' ')}{oldest}."
 
 
 _page: Final = msgspec.json.Decoder(RemoteDeliveryPage)

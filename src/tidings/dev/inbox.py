@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -18,15 +17,13 @@ import msgspec
 from tidings.clock import Clock
 from tidings.dev.verification import SignatureVerdict, judge, signed_id
 from tidings.model.signature import Key
+from tidings.portal.json_text import indented
 
 OK: Final = 200
 FAILED: Final = 500
 _HEADERS_MAX: Final = 100
 _HEADER_CHARACTERS: Final = 1_024
 _TYPE_CHARACTERS: Final = 128
-_DEPTH_MAX: Final = 40
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class InboxMode(Enum):
@@ -96,13 +93,7 @@ class ReceivedWebhook:
     @property
     def text(self) -> str:
         """The payload for people: JSON with indentation, anything else as it is."""
-        brackets = self.body.translate(None, _NOT_BRACKETS)
-        if not self.is_cut and max(accumulate(map(_STEP.__getitem__, brackets)), default=0) <= _DEPTH_MAX:
-            try:
-                return msgspec.json.format(self.body, indent=2).decode(errors="replace")
-            except msgspec.MsgspecError:
-                pass
-        return self.body.decode(errors="replace")
+        return self.body.decode(errors="replace") if self.is_cut else indented(self.body)
 
 
 class _Typed(msgspec.Struct):

@@ -21,7 +21,7 @@ from tidings.portal import event_type_picker
 from tidings.portal.faults import explained
 from tidings.portal.request import Form, PageRequest
 from tidings.portal.response import Answer
-from tidings.portal.view import Handler, Scope, View
+from tidings.portal.view import forms_of_application
 
 _FORM_BYTES: Final = 512 * 1024
 """Enough for 500 event types, with the longest names."""
@@ -216,20 +216,8 @@ async def _form(
     return page.page("endpoint_form.html", **values)
 
 
-def _view(path: str, handler: Handler, method: str = "GET") -> View:
-    return View(
-        scope=Scope.APPLICATION,
-        path=path,
-        method=method,
-        handler=handler,
-        needs=Capability.MANAGE_ENDPOINT,
-        form_bytes=_FORM_BYTES,
-    )
-
-
-VIEWS: Final = (
-    _view("/endpoint/new", adding),
-    _view("/endpoint/new", add, "POST"),
-    _view("/endpoint/{endpoint_id}/edit", editing),
-    _view("/endpoint/{endpoint_id}/edit", edit, "POST"),
+VIEWS: Final = forms_of_application(
+    Capability.MANAGE_ENDPOINT,
+    _FORM_BYTES,
+    {"/endpoint/new": (adding, add), "/endpoint/{endpoint_id}/edit": (editing, edit)},
 )

@@ -21,7 +21,7 @@ from tidings.portal.faults import explained
 from tidings.portal.json_text import indented
 from tidings.portal.request import PageRequest
 from tidings.portal.response import Answer
-from tidings.portal.view import Handler, Scope, View
+from tidings.portal.view import forms_of_application
 
 _OFFERED: Final = 200
 """The event types that the form offers; the name of any other one can be typed."""
@@ -178,20 +178,11 @@ def payload_problem(payload: str) -> str:
     return _NO_OBJECT
 
 
-def _view(path: str, handler: Handler, method: str = "GET") -> View:
-    return View(
-        scope=Scope.APPLICATION,
-        path=path,
-        method=method,
-        handler=handler,
-        needs=Capability.CREATE_ATTEMPTS,
-        form_bytes=_FORM_BYTES,
-    )
-
-
-VIEWS: Final = (
-    _view("/endpoint/{endpoint_id}/test", endpoint_form),
-    _view("/endpoint/{endpoint_id}/test", send_to_endpoint, "POST"),
-    _view("/test", application_form),
-    _view("/test", send_to_application, "POST"),
+VIEWS: Final = forms_of_application(
+    Capability.CREATE_ATTEMPTS,
+    _FORM_BYTES,
+    {
+        "/endpoint/{endpoint_id}/test": (endpoint_form, send_to_endpoint),
+        "/test": (application_form, send_to_application),
+    },
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The declaration of a page: where it is, who may open it, and the function that answers it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -46,6 +46,17 @@ class View:
     def writes(self) -> bool:
         """Whether the view changes something, so that it needs a form token and refuses read-only sessions."""
         return self.method == "POST"
+
+
+def forms_of_application(
+    needs: Capability, form_bytes: int, forms: Mapping[str, tuple[Handler, Handler]]
+) -> tuple[View, ...]:
+    """Return the views of forms, by path: the handler of the page, and the one of the form that it sends."""
+    return tuple(
+        View(scope=Scope.APPLICATION, path=path, method=method, handler=handler, needs=needs, form_bytes=form_bytes)
+        for path, handlers in forms.items()
+        for method, handler in zip(("GET", "POST"), handlers, strict=True)
+    )
 
 
 PREFIXES: Final = {
