@@ -168,7 +168,8 @@ class Resending(TaskHandler, ReadsAhead, Generic[ArgsT]):
     async def load(self, read: Read, task: Task, limit: int) -> Batch:
         cursor = key_ranges.decode(task.cursor or "")
         found = await self.scan(read, task, cursor, limit)
-        return Batch(found.verdicts, found.count, cursor.after(found.last_id).text, last=found.count < limit)
+        is_last = found.count < limit and not found.is_cut
+        return Batch(found.verdicts, found.count, cursor.after(found.last_id).text, last=is_last)
 
     async def apply(self, tx: Write, task: Task, batch: Batch) -> ChunkResult:
         args = self.args.decode(task.args)

@@ -48,6 +48,8 @@ class TaskTuning:
     """The most bytes of payload in one chunk of a broadcast, unless the chunk has only one application."""
     broadcast_deliveries: int = 5_000
     """The most deliveries in one chunk of a broadcast, unless the chunk has only one application."""
+    replay_bytes: int = 1024 * 1024
+    """The most bytes of payload that one chunk of a replay loads for a payload filter, unless one has more."""
     export_event_types: int = 20
     """The most event types in one chunk of an export. Each takes some hundredths of a second."""
     export_read_bytes: int = 4 * 1024 * 1024

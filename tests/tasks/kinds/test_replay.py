@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Replays of messages that were never sent, or of all: each message of the range once, with every filter applied."""
 
+import json
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,9 @@ from tidings.errors import AppError
 from tidings.model.task import State
 from tidings.storage.drivers.database import Dialect
 from tidings.storage.tables import replays
+from tidings.tasks.estimator import Estimator
 from tidings.tasks.kinds import bulk_replay, replay
+from tidings.tasks.registry import FIRST_RATES, handlers
 
 CASE = Case(of_messages(of_endpoint(replay)), effects("sent"), sent, is_keyed=False, many=500, rows=5)
 
@@ -71,6 +74,49 @@ async def test_missing_messages_are_those_that_the_endpoint_subscribes_to_today(
 
     wanted = {"event_types": {typed, both}, "channels": {routed, both}, "both": {both}}
     assert sorted(wanted.get(limit_by, {plain, typed, routed, both})) == await sent_again(world.db, task.id)
+
+
+def _filter(value: object) -> str:
+    return json.dumps([{"path": "$.n", "operator": "==", "value": value}])
+
+
+@pytest.mark.parametrize("replay_bytes", [1, 40, 1 << 20])
+@pytest.mark.parametrize("chunk_rows", [1, 7, 1_000])
+async def test_missing_messages_are_those_that_meet_the_payload_filter_of_today(
+    world: World, replay_bytes: int, chunk_rows: int
+) -> None:
+    """Chunks end at a number of rows, or of bytes of payload; a message without payload is skipped."""
+    seed = world.seed
+    wanted = [seed.message(at(9) + number * 8, payload=b'{"n": 1, "x": "%b"}' % (b"x" * number)) for number in range(9)]
+    expired = [seed.message(at(7) + number * 8, payload=None) for number in range(3)]
+    for payload in (b'{"n": 2}', b"{}", b"plain words", b'{"n": "1"}', b'{"n": [1]}', b"1"):
+        seed.message(at(8), payload=payload)
+        seed.message(at(6), payload=payload)
+    seed.message(at(5), (at(5), FAILED), payload=b'{"n": 1}')
+    await seed.write(world.db)
+    await run_sql(world.db, "UPDATE endpoint SET filter = :text", text=_filter(1))
+    world.tuning = replace(world.tuning, replay_bytes=replay_bytes)
+
+    task = await replayed(world, replay, limits=replace(FREE, chunk_rows=chunk_rows))
+
+    assert sorted(wanted) == await sent_again(world.db, task.id)
+    assert sorted((each, "payload_expired") for each in expired) == sorted(await world.skipped(task))
+    assert (State.SUCCEEDED, 22, 3, 25) == (task.state, task.done, task.skipped, task.total)
+
+
+@pytest.mark.parametrize("sampled", [10, 1_000])
+async def test_a_dry_run_with_a_payload_filter_is_an_estimate_from_a_sample(world: World, sampled: int) -> None:
+    for number in range(40):
+        world.seed.message(at(9) + number * 8, payload=b'{"n": %d}' % (number % 2))
+    await world.seed.write(world.db)
+    await run_sql(world.db, "UPDATE endpoint SET filter = :text", text=_filter(1))
+    tuning = replace(world.tuning, dry_run_rows=sampled, dry_run_page=10, replay_bytes=30)
+    known = handlers(world.services.clock, world.services.notifier, tuning)
+
+    task = await world.begin(*wanted_by(world, replay))
+    found = await Estimator(world.db, world.services.clock, known, FIRST_RATES, tuning).estimate(task)
+
+    assert (found.total, found.exact) == (20, sampled > 40)
 
 
 async def test_only_messages_of_the_range_are_sent(world: World) -> None:

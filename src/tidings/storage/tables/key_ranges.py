@@ -101,6 +101,13 @@ class Scanned:
     count: int
     last_id: str | None
     verdicts: tuple[tuple[str, ScanVerdict], ...]
+    is_cut: bool = False
+    """Whether rows are left although there are fewer than the limit."""
+
+    @property
+    def to_send(self) -> list[str]:
+        """The messages to send, in the order of their ids."""
+        return sorted(msg_id for msg_id, verdict in self.verdicts if verdict is ScanVerdict.SEND)
 
 
 def scan_statement(text: str) -> Sql:

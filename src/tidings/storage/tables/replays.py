@@ -7,16 +7,17 @@ chunk. Every lookup must use an index that starts with the message; `endpoint_id
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Mode
 from tidings.model.message import MessageFilter
+from tidings.model.payload_filter import stored
 from tidings.model.resending import ReplayFilters
 from tidings.model.undelivered import UndeliveredState
-from tidings.storage.drivers.database import Duplicate, Read, Value, Write, names_of
-from tidings.storage.tables import messages
+from tidings.storage.drivers.database import Duplicate, Read, Row, Value, Write, names_of
+from tidings.storage.tables import messages, payload_scans
 from tidings.storage.tables.deliveries import ASK_CONFLICT
 from tidings.storage.tables.index_order import use_index_order
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict, run_scan, scan_statement
@@ -58,12 +59,26 @@ class MessageRange:
         return {"app": self.app_id, "first": self.first, "end": self.end, "limit": self.limit}
 
 
-_FILTERS: Final = "SELECT event_types, channels FROM endpoint WHERE id = :endpoint"
+_FILTERS: Final = "SELECT event_types, channels, filter FROM endpoint WHERE id = :endpoint"
 
 
-async def missing(read: Read, endpoint_id: str, part: MessageRange) -> Scanned:
-    """Scan for messages that match the endpoint's current filters and have no attempt at it."""
+async def missing(read: Read, endpoint_id: str, part: MessageRange, *, payload_bytes: int) -> Scanned:
+    """Scan for messages that match the endpoint's current filters and have no attempt at it.
+
+    With a payload filter, the scan ends before the payloads to load exceed `payload_bytes`, unless there is only one.
+    """
     row = await read.row(_FILTERS, endpoint=endpoint_id)
+    found = await _missing(read, endpoint_id, part, row)
+    if row is None or row["filter"] is None:
+        return found
+    loaded = await payload_scans.fitting(read, found, payload_bytes)
+    if loaded.end is not None:
+        found = replace(await _missing(read, endpoint_id, replace(part, end=loaded.end), row), is_cut=True)
+    return await payload_scans.filtered(read, found, loaded, stored(row["filter"]))
+
+
+async def _missing(read: Read, endpoint_id: str, part: MessageRange, row: Row | None) -> Scanned:
+    """Scan for messages that match event types and channels and have no attempt; the rules are those of `mismatch`."""
     types, channels = (None, None) if row is None else (names_of(row["event_types"]), names_of(row["channels"]))
     filters = MessageFilter(event_types=types or ())
     conditions = "1 = 0" if types == () else "1 = 1" + messages.filter_conditions(filters)

@@ -4,6 +4,8 @@
 The task visits the messages of an application in a fixed range, in the order of their ids, each once. It sends a
 message that matches the current filters of the endpoint and has neither an attempt nor an outstanding delivery.
 Messages whose payload was deleted are recorded as skipped.
+
+Where the endpoint has a payload filter, a chunk ends when the payloads that it loads have a number of bytes.
 """
 
 from dataclasses import dataclass
@@ -76,7 +78,9 @@ class Replay(Resending[ReplayArgs]):
 
     async def scan(self, read: Read, task: Task, cursor: RangeCursor, limit: int) -> Scanned:
         part = MessageRange(task.app_id or "", cursor.first, cursor.end, limit)
-        return await replays.missing(read, self.args.decode(task.args).endpoint_id, part)
+        return await replays.missing(
+            read, self.args.decode(task.args).endpoint_id, part, payload_bytes=self._tuning.replay_bytes
+        )
 
     async def send(self, tx: Write, args: ReplayArgs, target: ReplayTarget, msg_ids: list[str]) -> int:
         del args
