@@ -620,3 +620,12 @@ CREATE TABLE connector_version (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (connector_id, version)
 );
+
+-- A row for each organization that exported or imported its configuration. Exports and imports lock it.
+CREATE TABLE environment (
+    org_id TEXT PRIMARY KEY,
+    -- The settings of imports, as a JSON object: kept and exported, without effect. Null if there were none.
+    settings TEXT,
+    -- When the configuration was last exported or imported.
+    updated_at BIGINT NOT NULL
+);

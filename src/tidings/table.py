@@ -17,6 +17,7 @@ from tidings.api import (
     endpoint_secrets,
     endpoint_stats,
     endpoints,
+    environments,
     event_types,
     examples,
     exports,
@@ -41,6 +42,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoint_health.ROUTES,
     *event_types.ROUTES,
     *connectors.ROUTES,
+    *environments.ROUTES,
     *examples.ROUTES,
     *exports.ROUTES,
     *batches.ROUTES,  # these two precede the paths that end in a message id

@@ -30,6 +30,7 @@ from tidings.api import (
     endpoint_secrets,
     endpoint_stats,
     endpoints,
+    environments,
     event_types,
     examples,
     message_content,
@@ -120,8 +121,8 @@ ROUTE_GROUPS = {
         refusals=(400, 409, 413, 422),
     ),
     "connectors": RouteGroup(
-        routes=connectors.ROUTES,
-        tables=("connector", "connector_version", "idempotency_record"),
+        routes=(*connectors.ROUTES, *environments.ROUTES),
+        tables=("connector", "connector_version", "event_type", "idempotency_record"),
         world=_connectors,
         bodies=CONNECTOR_BODIES,
         queries=RESOURCE_QUERIES,

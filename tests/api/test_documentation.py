@@ -33,6 +33,7 @@ VERBS = {
     *(
         "Follow",
         "Get",
+        "Import",
         "List",
         "Pause",
         "Receive",

@@ -102,7 +102,7 @@ async def create(call: Call[Query, ConnectorIn]) -> Response:
     """Create a connector.
 
     A uid in use is a 409, and a script that does not compile a 422 with its line and column. An organization has at
-    most 250 connectors.
+    most 100 connectors.
     """
     return await connectors.create(
         call.context.services,

@@ -50,14 +50,6 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Environments are not supported; event types have their own export.",
-        "/api/v1",
-        """
-        POST /environment/export v1.environment.export
-        POST /environment/import v1.environment.import
-        """,
-    ),
-    (
         "Streams are not supported.",
         "/api/v1",
         """

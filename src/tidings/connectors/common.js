@@ -74,7 +74,7 @@ function factsOf(data, isOperational) {
 function shown(value) {
   if (Array.isArray(value)) {
     const isShort = value.length <= 5 && !value.some((item) => item !== null && typeof item === "object");
-    return isShort ? value.map(shown).join(", ") : `${value.length} items`;
+    return isShort ? value.map(shown).join(", ") : `${value.length} ${value.length === 1 ? "item" : "items"}`;
   }
   if (value === null || value === undefined) {
     return "none";

@@ -1,5 +1,5 @@
 
-// A message of a Discord webhook: one embed, which mentions nobody. All texts of an embed may have 6,000 characters.
+// A message of a Discord webhook: one embed without mentions. All texts of an embed may have 6,000 characters.
 
 const COLORS = { "error": 0xc62828, "warning": 0xe69100, "ok": 0x2e7d32, "info": 0x546e7a };
 

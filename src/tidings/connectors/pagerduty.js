@@ -1,13 +1,14 @@
 
 // An event of the PagerDuty Events API v2. The same endpoint or message always has the same alert, so an event about
-// its recovery resolves the alert. The integration key is taken from the URL of the endpoint.
+// its recovery resolves the alert. The integration key is in the variable ROUTING_KEY of the script, or in the URL.
 
 const SEVERITIES = { "error": "error", "warning": "warning", "ok": "info", "info": "info" };
 const RESOLVING = ["endpoint.recovered", "endpoint.enabled", "endpoint.deleted", "message.attempt.recovered"];
 const NO_ALERT = ["endpoint.created", "endpoint.updated"];
 
 function handler(webhook) {
-  const key = /[?&]routing_key=([0-9A-Za-z]{32})(&|$)/.exec(webhook.url);
+  const [, inUrl] = /[?&]routing_key=([0-9A-Za-z]{32})(?:&|$)/.exec(webhook.url) || [];
+  const key = (webhook.env && webhook.env.ROUTING_KEY) || inUrl;
   if (!key) {
     throw new Error("Set the URL to https://events.pagerduty.com/v2/enqueue?routing_key= and your integration key.");
   }
@@ -18,7 +19,7 @@ function handler(webhook) {
     return webhook;
   }
   webhook.url = webhook.url.replace(/\?.*$/, "");
-  webhook.payload = { routing_key: key[1], event_action: "trigger", ...alertOf(event) };
+  webhook.payload = { routing_key: key, event_action: "trigger", ...alertOf(event) };
   if (event.isOperational && RESOLVING.includes(event.type)) {
     webhook.payload.event_action = "resolve";
   }

@@ -183,9 +183,12 @@ def _is_in(window: PageWindow, connector_id: str) -> bool:
 async def require_room(tx: Write, org_id: OrgId, added: int) -> None:
     """Refuse connectors over the limit of an organization."""
     if added and await connectors.count(tx, org_id) + added > CONNECTORS_MAX:
-        raise bad_request(
-            "limit_reached", f"An organization has at most {CONNECTORS_MAX} connectors. Delete one first."
-        )
+        raise limit_error()
+
+
+def limit_error() -> AppError:
+    """Return the error for connectors over the limit of an organization."""
+    return bad_request("limit_reached", f"An organization has at most {CONNECTORS_MAX} connectors. Delete one first.")
 
 
 def from_draft(org_id: OrgId, draft: ConnectorDraft, now: int) -> Connector:

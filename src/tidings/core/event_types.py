@@ -34,7 +34,7 @@ async def create(
     """Create an event type; one with this name that is archived is replaced and unarchived."""
 
     async def work(tx: Write) -> EventType:
-        if not await event_types.add(tx, _from_draft(org_id, draft, services.now())):
+        if not await event_types.add(tx, from_draft(org_id, draft, services.now())):
             raise conflict(
                 "An event type with this name already exists. Use PUT to replace it.", code="event_type_exists"
             )
@@ -51,7 +51,7 @@ async def put(
     """Replace an event type, or create it if it does not exist."""
 
     async def work(tx: Write) -> UpsertedEventType:
-        proposed = _from_draft(org_id, draft, services.now())
+        proposed = from_draft(org_id, draft, services.now())
         before = await event_types.find_locked(tx, org_id, draft.name)
         if before is None:
             if not await event_types.add(tx, proposed):
@@ -101,7 +101,8 @@ async def delete(services: Services, org_id: OrgId, name: str, *, expunge: bool)
     await retried(work)
 
 
-def _from_draft(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:
+def from_draft(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:
+    """Return the event type that a draft describes, as a new one."""
     return EventType(
         org_id=org_id,
         name=draft.name,

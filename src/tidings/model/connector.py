@@ -17,11 +17,11 @@ SCRIPT_MAX: Final = 51_200
 """Characters of a script, as in the contract."""
 INSTRUCTIONS_MAX: Final = 51_200
 """Bytes of the instructions."""
-LOGO_MAX: Final = 65_536
+LOGO_MAX: Final = 16_384
 """Bytes of the URL of a logo, which may contain the image."""
 TYPES_MAX: Final = 500
 """Maximum event types of one connector: as many as an endpoint may subscribe to."""
-CONNECTORS_MAX: Final = 250
+CONNECTORS_MAX: Final = 100
 """Maximum connectors of one organization."""
 VERSIONS_KEPT: Final = 20
 """The former scripts of a connector that are kept."""

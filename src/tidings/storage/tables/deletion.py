@@ -61,6 +61,7 @@ _OF_ORG: Final = (
     "DELETE FROM api_key WHERE org_id = :org",
     "DELETE FROM connector_version WHERE connector_id IN (SELECT id FROM connector WHERE org_id = :org)",
     "DELETE FROM connector WHERE org_id = :org",
+    "DELETE FROM environment WHERE org_id = :org",
 )
 _OF_ENDPOINTS: Final = (
     "DELETE FROM throttle WHERE key IN :ids",
@@ -171,7 +172,7 @@ async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]
 
 
 async def delete_rest(tx: Write, org_id: OrgId) -> None:
-    """Delete the event types, operational events, exports, API keys and connectors of an organization."""
+    """Delete the event types, operational events, exports, API keys, connectors and settings of an organization."""
     for statement in _OF_ORG:
         await tx.run(statement, org=org_id)
 
