@@ -629,3 +629,47 @@ CREATE TABLE environment (
     -- When the configuration was last exported or imported.
     updated_at BIGINT NOT NULL
 );
+
+-- Changes of the state of endpoints -------------------------------------------------------------------------------
+
+-- run_failing_since: since when every attempt failed, from the event `endpoint.failing` until `endpoint.recovered`.
+-- warned_at: when the last event `endpoint.disabling` was stored. An earlier one than failing_since is of an earlier
+-- record. See `core/state_changes.py`.
+ALTER TABLE endpoint ADD COLUMN run_failing_since BIGINT;
+ALTER TABLE endpoint ADD COLUMN warned_at BIGINT;
+-- Replaces `endpoint_unhealthy`, which remains for nodes of 0.1.0. A query must repeat the conditions in the same words.
+CREATE INDEX endpoint_needing_attention
+    ON endpoint (org_id, disabled, disabled_at, disabled_reason, unreachable_since, failing_since, run_failing_since, id)
+    WHERE deleted_at IS NULL AND (disabled = 1 OR failing_since IS NOT NULL OR unreachable_since IS NOT NULL
+      OR run_failing_since IS NOT NULL);
+-- The endpoints that are disabled unless a message succeeds.
+CREATE INDEX endpoint_disabling ON endpoint (id)
+    WHERE deleted_at IS NULL AND disabled = 0 AND failing_since IS NOT NULL;
+
+-- E-mail ----------------------------------------------------------------------------------------------------------
+
+-- Changes of the state of endpoints that are to be mailed, the latest of each type. Settle and warnings, if the setting
+-- `notify_email` is set. Deleted when they are sent, with the mail that cannot be sent, or by `wipe`.
+CREATE TABLE notification (
+    endpoint_id TEXT NOT NULL,
+    -- The type of the operational event, which has the data: a JSON object.
+    type TEXT NOT NULL,
+    org_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    data TEXT NOT NULL,
+    -- The mail that it is a part of; null until a mail takes it. A later change of the same type sets it to null.
+    mail_id TEXT,
+    PRIMARY KEY (endpoint_id, type)
+);
+CREATE INDEX notification_mail ON notification (mail_id, at);
+-- The mail that is being sent, one at a time. `core/notifications.py`. Deleted when it is sent, or after three days.
+CREATE TABLE mail (
+    -- Names the mail in its Message-ID, so a repeated one can be recognized.
+    id TEXT PRIMARY KEY,
+    created_at BIGINT NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    -- When it may be sent again: after a pause, or when the node that sends it has not reported its result by then.
+    due_at BIGINT NOT NULL,
+    -- Chosen at each claim. A node that has another one changes nothing.
+    claim TEXT NOT NULL
+);

@@ -109,12 +109,19 @@ async def test_a_dead_operational_endpoint_causes_no_events_about_itself(databas
             await make_endpoints(server, app, 2)
             await eventually(lambda: len(dead.requests) == len(alive.requests) == 2)
             call(server, "POST", f"/api/v1/app/{app}/endpoint", {"url": dead.url, "disabled": True})
-            await eventually(lambda: len(dead.requests) == len(alive.requests) == 3)
+            await make_endpoints(server, app, 10)
+            await eventually(lambda: len(dead.requests) == len(alive.requests) == 13)
             management = server.token_of(MANAGEMENT_ORG)
-            messages = call(server, "GET", f"/api/v1/app/{DEFAULT_ORG}/msg", token=management)["data"]
+            path = f"/api/v1/app/{DEFAULT_ORG}"
+            messages = call(server, "GET", f"{path}/msg", token=management)["data"]
+            states = [
+                each["x"]["health"]["status"]
+                for each in call(server, "GET", f"{path}/endpoint", token=management)["data"]
+            ]
 
-    assert 3 == len(messages)
-    assert ["endpoint.created"] * 3 == [event["type"] for event in events(alive)]
+    assert ["failing", "healthy"] == sorted(states)
+    assert 13 == len(messages)
+    assert ["endpoint.created"] * 13 == [event["type"] for event in events(alive)]
 
 
 async def test_another_node_sends_the_events_of_a_node_without_the_delivery_role(

@@ -38,6 +38,9 @@ class EndpointDisabledTrigger(Enum):
     """The failures of the endpoint, or its receiver."""
 
 
+_PERCENT: Final = "The share of the time until then that has passed, as a level: 50, 75 or 90."
+
+
 class _EndpointEventData(Out, kw_only=True):
     """The endpoint of an event."""
 
@@ -72,6 +75,31 @@ class EndpointDisabledEventData(_EndpointEventData, kw_only=True):
     """When the failures began that disabled the endpoint. Null if a request disabled it."""
     trigger: EndpointDisabledTrigger
     """What disabled the endpoint."""
+
+
+class EndpointFailingEventData(_EndpointEventData, kw_only=True):
+    """The endpoint that is failing, and its latest attempt."""
+
+    fail_since: Timestamp
+    """When the first attempt of the run of failures was made."""
+    last_attempt: Annotated["MessageAttemptFailedData | None", Meta(description="The latest failed attempt.")]
+
+
+class EndpointRecoveredEventData(_EndpointEventData, kw_only=True):
+    """The endpoint that has recovered."""
+
+    fail_since: Timestamp | None
+    """When the failures began. Null if that is not known."""
+
+
+class EndpointDisablingEventData(_EndpointEventData, kw_only=True):
+    """The endpoint that will be disabled unless a message succeeds."""
+
+    fail_since: Timestamp
+    """When the failures began."""
+    disables_at: Timestamp
+    """The earliest time at which another exhausted message disables the endpoint."""
+    percent: Annotated[int, Meta(ge=50, le=90, description=_PERCENT)]
 
 
 class MessageAttemptFailedData(Out, kw_only=True):
@@ -167,6 +195,33 @@ class EndpointEnabledEvent(Out, kw_only=True):
     """The type of the event."""
 
 
+class EndpointFailingEvent(Out, kw_only=True):
+    """Ten attempts in a row at an endpoint failed."""
+
+    data: EndpointFailingEventData
+    """Data of the event: the endpoint and its latest attempt."""
+    type: Literal["endpoint.failing"]
+    """The type of the event."""
+
+
+class EndpointRecoveredEvent(Out, kw_only=True):
+    """An attempt succeeded after an event about the failures of an endpoint."""
+
+    data: EndpointRecoveredEventData
+    """Data of the event: the endpoint."""
+    type: Literal["endpoint.recovered"]
+    """The type of the event."""
+
+
+class EndpointDisablingEvent(Out, kw_only=True):
+    """An endpoint keeps failing, and will be disabled unless a message succeeds."""
+
+    data: EndpointDisablingEventData
+    """Data of the event: the endpoint, and when it will be disabled."""
+    type: Literal["endpoint.disabling"]
+    """The type of the event."""
+
+
 class MessageAttemptFailingEvent(Out, kw_only=True):
     """The fourth attempt of a message failed, and another follows."""
 
@@ -209,6 +264,9 @@ WEBHOOKS: Final[dict[str, type[Out]]] = {
     operational.ENDPOINT_DELETED: EndpointDeletedEvent,
     operational.ENDPOINT_DISABLED: EndpointDisabledEvent,
     operational.ENDPOINT_ENABLED: EndpointEnabledEvent,
+    operational.ENDPOINT_FAILING: EndpointFailingEvent,
+    operational.ENDPOINT_DISABLING: EndpointDisablingEvent,
+    operational.ENDPOINT_RECOVERED: EndpointRecoveredEvent,
     operational.ATTEMPT_FAILING: MessageAttemptFailingEvent,
     operational.ATTEMPT_EXHAUSTED: MessageAttemptExhaustedEvent,
     operational.ATTEMPT_RECOVERED: MessageAttemptRecoveredEvent,

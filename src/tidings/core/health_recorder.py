@@ -4,18 +4,20 @@
 A delivery that succeeds at a healthy endpoint causes no health event and costs nothing here. Health events arise when a
 message fails repeatedly or recovers, when an endpoint does not respond, and when a receiver requests to be disabled.
 They become operational events. Writes to an endpoint are rare: one at the start and the end of a failure record, and at
-most one a second in between.
+most one a second in between. `failure_runs` decides when the attempts are read to find ten failures in a row.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from tidings import ids
 from tidings.clock import SECOND, rfc3339
 from tidings.core import operational
+from tidings.core.failure_runs import FailureRuns
 from tidings.core.operational import OperationalEvent
+from tidings.core.state_changes import EVENTS_ONLY, StateReporter
 from tidings.ids import AppId
 from tidings.model.health import EndpointDisabledReason, ExhaustionVerdict, judge_exhaustion
 from tidings.model.routing import Receiver
@@ -43,6 +45,8 @@ class HealthEventKind(Enum):
     GONE = auto()
     """The receiver responded with 410 Gone."""
     SUCCEEDED = auto()
+    FAILED_IN_A_ROW = auto()
+    """The last attempts may all have failed; the attempts that are stored decide."""
 
 
 DISABLING: Final = frozenset({HealthEventKind.DISABLE_REQUESTED, HealthEventKind.GONE})
@@ -79,10 +83,13 @@ class HealthRecorder:
         *,
         changed: Callable[[str], None] = _ignore,
         disabled: Callable[[str], None] = _ignore,
+        reporter: StateReporter = EVENTS_ONLY,
     ) -> None:
         self.failing: set[str] = set()
         """Endpoints with an open failure record, which a success closes."""
+        self.runs = FailureRuns()
         self._window = window
+        self._reporter = reporter
         self._changed = changed
         self._disabled = disabled
         self._recorded_at: dict[str, int] = {}
@@ -110,6 +117,7 @@ class HealthRecorder:
 
     async def _update(self, tx: Write, due: dict[str, set[HealthEventKind]], urls: dict[str, str], now: int) -> None:
         """Apply the events; an event does not disable an endpoint whose URL is no longer the one in `urls`."""
+        await self._confirm_runs(tx, due, now)
         endpoints = await health.find(tx, sorted(due))
         for endpoint_id in urls.keys() & endpoints.keys():
             if urls[endpoint_id] != endpoints[endpoint_id].url:
@@ -127,11 +135,26 @@ class HealthRecorder:
         deleted = due.keys() - endpoints.keys()
         tx.after_commit(lambda: self._remember(steps, deleted, now))
 
+    async def _confirm_runs(self, tx: Write, due: dict[str, set[HealthEventKind]], now: int) -> None:
+        """Remove the runs of failures that the stored attempts do not show, or that are recorded already."""
+        suspects = sorted(each for each, kinds in due.items() if HealthEventKind.FAILED_IN_A_ROW in kinds)
+        if not suspects:
+            return
+        confirmed = await health.failed_runs(tx, suspects)
+        for each in suspects:
+            if each not in confirmed:
+                due[each] = due[each] - {HealthEventKind.FAILED_IN_A_ROW}
+                if not due[each]:
+                    del due[each]
+        tx.after_commit(lambda: self.runs.looked(suspects, now))
+
     async def _apply(self, tx: Write, step: "_Step", now: int) -> None:
         endpoint = step.endpoint
         match step.action:
             case _Action.CLEAR:
-                await health.clear(tx, endpoint.id)
+                await self._reporter.clear(tx, endpoint, now)
+            case _Action.BEGIN_RUN:
+                await self._reporter.begin_run(tx, endpoint, now)
             case _Action.BEGIN:
                 await health.begin(tx, endpoint.id, now, now + self._window)
             case _Action.COUNT:
@@ -139,9 +162,14 @@ class HealthRecorder:
             case _Action.UNREACHABLE:
                 await health.unreachable(tx, endpoint.id, now)
             case _Action.DISABLE | _Action.DISABLE_BY_RECEIVER | _Action.GONE:
-                await _disable(tx, endpoint, now, _REASONS[step.action])
+                await self._disable(tx, endpoint, now, _REASONS[step.action])
             case _Action.NOTHING:
                 pass
+
+    async def _disable(self, tx: Write, endpoint: EndpointHealth, now: int, reason: EndpointDisabledReason) -> None:
+        if await health.disable(tx, endpoint.id, now, reason):
+            await routing.record_history(tx, endpoint.id, now)
+            await self._reporter.report_disabled(tx, endpoint, now)
 
     def _remember(self, steps: Sequence["_Step"], deleted: Iterable[str], now: int) -> None:
         self.failing.difference_update(deleted)
@@ -169,6 +197,7 @@ class _Action(Enum):
 
     NOTHING = "unchanged"
     CLEAR = "recovered"
+    BEGIN_RUN = "failed ten times in a row"
     BEGIN = "started failing"
     COUNT = "failed again"
     UNREACHABLE = "not responding"
@@ -178,10 +207,18 @@ class _Action(Enum):
 
 
 _RECORDED: Final = (
-    frozenset({HealthEventKind.EXHAUSTED, HealthEventKind.UNREACHABLE, HealthEventKind.SUCCEEDED}) | DISABLING
+    frozenset(
+        {
+            HealthEventKind.EXHAUSTED,
+            HealthEventKind.UNREACHABLE,
+            HealthEventKind.SUCCEEDED,
+            HealthEventKind.FAILED_IN_A_ROW,
+        }
+    )
+    | DISABLING
 )
 _TRANSITIONS: Final = frozenset(_Action) - {_Action.NOTHING, _Action.COUNT}
-_STARTS: Final = (_Action.BEGIN, _Action.UNREACHABLE)
+_STARTS: Final = (_Action.BEGIN, _Action.BEGIN_RUN, _Action.UNREACHABLE)
 _REASONS: Final = {
     _Action.DISABLE: EndpointDisabledReason.FAILING,
     _Action.DISABLE_BY_RECEIVER: EndpointDisabledReason.RECEIVER,
@@ -209,30 +246,14 @@ def _actions(endpoint: EndpointHealth, kinds: set[HealthEventKind], now: int, wi
         return [_Action.DISABLE_BY_RECEIVER]
     if HealthEventKind.GONE in kinds:
         return [_Action.GONE]
+    found = [_Action.BEGIN_RUN] if HealthEventKind.FAILED_IN_A_ROW in kinds else []
     if HealthEventKind.SUCCEEDED in kinds:
-        return [_Action.CLEAR if record.is_open else _Action.NOTHING]
-    found = []
+        return [_Action.CLEAR if record.is_open else _Action.NOTHING, *found]
     if HealthEventKind.UNREACHABLE in kinds and record.unreachable_since is None:
         found.append(_Action.UNREACHABLE)
     if HealthEventKind.EXHAUSTED in kinds:
         found.append(_ACTIONS[judge_exhaustion(record.failing_since, now, window)])
     return found
-
-
-async def _disable(tx: Write, endpoint: EndpointHealth, now: int, reason: EndpointDisabledReason) -> None:
-    if not await health.disable(tx, endpoint.id, now, reason):
-        return
-    await routing.record_history(tx, endpoint.id, now)
-    since = endpoint.record.failing_since
-    data: dict[str, Any] = {
-        "appId": endpoint.app_id,
-        "appUid": endpoint.app_uid,
-        "endpointId": endpoint.id,
-        "endpointUid": endpoint.uid,
-        "failSince": None if since is None else rfc3339(since),
-        "trigger": "automatic",
-    }
-    await operational.emit(tx, endpoint.org_id, operational.ENDPOINT_DISABLED, data, now)
 
 
 async def _operational_events(tx: Write, events: Sequence[HealthEvent]) -> list[OperationalEvent]:

@@ -21,7 +21,10 @@ ENDPOINT_CREATED: Final = "endpoint.created"
 ENDPOINT_UPDATED: Final = "endpoint.updated"
 ENDPOINT_DELETED: Final = "endpoint.deleted"
 ENDPOINT_DISABLED: Final = "endpoint.disabled"
+ENDPOINT_DISABLING: Final = "endpoint.disabling"
 ENDPOINT_ENABLED: Final = "endpoint.enabled"
+ENDPOINT_FAILING: Final = "endpoint.failing"
+ENDPOINT_RECOVERED: Final = "endpoint.recovered"
 ATTEMPT_FAILING: Final = "message.attempt.failing"
 ATTEMPT_EXHAUSTED: Final = "message.attempt.exhausted"
 ATTEMPT_RECOVERED: Final = "message.attempt.recovered"
@@ -32,13 +35,20 @@ TYPES: Final[Mapping[str, str]] = {
     ENDPOINT_UPDATED: "An endpoint was changed, or its secret was rotated.",
     ENDPOINT_DELETED: "An endpoint was deleted.",
     ENDPOINT_DISABLED: "An endpoint was disabled, by a request or by its failures.",
+    ENDPOINT_DISABLING: "An endpoint keeps failing, and will be disabled unless a message succeeds.",
     ENDPOINT_ENABLED: "An endpoint was enabled.",
+    ENDPOINT_FAILING: "Ten attempts in a row at an endpoint failed.",
+    ENDPOINT_RECOVERED: "An attempt succeeded after an event about the failures of an endpoint.",
     ATTEMPT_FAILING: "The fourth attempt of a message failed, and another follows.",
     ATTEMPT_EXHAUSTED: "The last attempt of a message failed.",
     ATTEMPT_RECOVERED: "A message was delivered after an event about its failures.",
     TASK_FINISHED: "A background task ended: it succeeded, failed or was canceled.",
 }
 """The types of operational events, each with its description."""
+OWN: Final = frozenset({ENDPOINT_DISABLING, ENDPOINT_FAILING, ENDPOINT_RECOVERED})
+"""The types that the Svix API does not have."""
+STATE_CHANGES: Final = (ENDPOINT_DISABLED, ENDPOINT_DISABLING, ENDPOINT_FAILING, ENDPOINT_RECOVERED)
+"""The types that report a change of the state of an endpoint."""
 
 RETENTION_MS: Final = 14 * DAY
 """How long an event waits that cannot be sent, and how long the payload of its message is kept."""

@@ -10,6 +10,7 @@ from tidings.clock import HOUR, SECOND, Clock
 from tidings.core.delivery_sink import DeliverySink
 from tidings.core.health_recorder import DISABLING, HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.routing import RoutingCache
+from tidings.core.state_changes import StateReporter
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.budget import MemoryLimits
 from tidings.delivery.claim import Claimer, ClaimParts, LeaseTerms
@@ -57,6 +58,8 @@ class DeliveryOptions:
     gone_disables: bool = True
     attempt_headers: bool = False
     """Whether the headers of successful attempts are recorded, too."""
+    mails: bool = False
+    """Whether changes of the state of endpoints are mailed."""
 
     @property
     def lease_ms(self) -> int:
@@ -101,7 +104,10 @@ class DeliveryRole:
         self._client = Client(
             options.policy, timeout_seconds=options.timeout, limits=limits, proxy=options.proxy, tls=tls
         )
-        self.health = HealthRecorder(options.disable_after_ms, changed=routing.drop, disabled=self._evict)
+        reporter = StateReporter(mails=options.mails)
+        self.health = HealthRecorder(
+            options.disable_after_ms, changed=routing.drop, disabled=self._evict, reporter=reporter
+        )
         self.schedule = ClaimSchedule(clock, tuning)
         self.settler = SettleBatcher(db, clock, self.health, self.schedule, tuning)
         send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables, options.attempt_headers)

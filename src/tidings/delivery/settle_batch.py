@@ -2,16 +2,20 @@
 """The transaction that settles a batch: attempts, deliveries ended or rescheduled, health, operational events."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from tidings.core.health_recorder import HealthEvent, HealthEventKind, HealthRecorder
 from tidings.core.rollups import REOPENED_AFTER_MS
 from tidings.delivery.outcome import SendResult
 from tidings.ids import ATTEMPT, first_at, timestamp_of
+from tidings.model.attempt import MessageStatus
 from tidings.model.rollup import hour_of
 from tidings.storage.drivers.database import OneStatement, Write
 from tidings.storage.tables import deliveries, rollups, settlement
 from tidings.storage.tables.bucket_index import BucketIndexCache
 from tidings.storage.tables.settlement import AttemptRow
+
+_FAIL: Final = int(MessageStatus.FAIL)
 
 
 class SettleWriter:
@@ -35,10 +39,12 @@ class SettleWriter:
             if late:
                 await rollups.reopen(tx, late)
         due = await _end_delivered(tx, [result for result in batch if result.delivered], now)
+        undelivered = [result for result in batch if not result.delivered]
         events = self._health_events(batch)
+        if undelivered:
+            events += self._suspected_runs(batch, now)
         if events:
             await self._health.write(tx, events, now)
-        undelivered = [result for result in batch if not result.delivered]
         if undelivered:
             due |= await _end_undelivered(tx, undelivered, now)
         return due
@@ -66,7 +72,22 @@ class SettleWriter:
         if failing:
             works = {each.delivery.receiver for each in batch if each.delivered}
             events += [HealthEvent(HealthEventKind.SUCCEEDED, each) for each in works if each.id in failing]
+        runs = self._health.runs
+        if runs:
+            for result in batch:
+                if result.delivered:
+                    runs.end(result.delivery.receiver.id)
         return events
+
+    def _suspected_runs(self, batch: Sequence[SendResult], now: int) -> list[HealthEvent]:
+        """Count the attempts of a batch with failures; return the endpoints that may have failed ten times in a row."""
+        ended = [
+            (result.delivery.receiver, result.delivered)
+            for result in batch
+            if result.delivered or (result.attempt is not None and result.attempt.status == _FAIL)
+        ]
+        suspects = self._health.runs.count(ended, now)
+        return [HealthEvent(HealthEventKind.FAILED_IN_A_ROW, receiver) for receiver in suspects]
 
 
 class LateAttempts:

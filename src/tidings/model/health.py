@@ -19,6 +19,8 @@ WINDOW_ATTEMPTS: Final = 100
 WINDOW_MS: Final = DAY
 FAILING_IN_A_ROW: Final = 10
 """Failed attempts in a row that make an endpoint failing."""
+WARNING_PERCENTS: Final = (50, 75, 90)
+"""The shares of the time until an endpoint is disabled at which operators are warned."""
 HEALTHY_RATE: Final = 0.95
 """The success rate below which an endpoint is degraded."""
 
@@ -57,11 +59,16 @@ class FailureRecord:
     unreachable_since: int | None = None
     disabled_at: int | None = None
     disabled_reason: EndpointDisabledReason | None = None
+    run_failing_since: int | None = None
+    """When the run of failures started that was reported; None once a success ends it."""
+    warned_at: int | None = None
+    """When operators were last warned that the endpoint will be disabled."""
 
     @property
     def is_open(self) -> bool:
         """Whether the record has failures; a success ends it."""
-        return self.failing_since is not None or self.unreachable_since is not None
+        since = (self.failing_since, self.unreachable_since, self.run_failing_since)
+        return any(each is not None for each in since)
 
 
 NO_FAILURES = FailureRecord()
@@ -115,7 +122,8 @@ def health_status(record: FailureRecord, recent: RecentAttempts, *, disabled: bo
 def failing_since(record: FailureRecord, recent: RecentAttempts) -> int | None:
     """Return when an endpoint began to fail: the start of its failure record or of its run of failures."""
     run = recent.failing_since if recent.is_failing else None
-    return min((each for each in (record.failing_since, run) if each is not None), default=None)
+    since = (record.failing_since, record.run_failing_since, run)
+    return min((each for each in since if each is not None), default=None)
 
 
 class ExhaustionVerdict(Enum):
@@ -132,3 +140,12 @@ def judge_exhaustion(failing_since: int | None, now: int, window: int) -> Exhaus
     if failing_since is None or now - failing_since > 2 * window:
         return ExhaustionVerdict.BEGIN
     return ExhaustionVerdict.DISABLE if now - failing_since > window else ExhaustionVerdict.COUNT
+
+
+def warning_level(record: FailureRecord, now: int) -> tuple[int, int] | None:
+    """Return the highest level of `WARNING_PERCENTS` that a failure record has reached, and when; None if none."""
+    if record.failing_since is None or record.disables_at is None or record.disables_at <= record.failing_since:
+        return None
+    window = record.disables_at - record.failing_since
+    levels = [(percent, record.failing_since + window * percent // 100) for percent in WARNING_PERCENTS]
+    return max((each for each in levels if each[1] <= now), default=None)

@@ -58,6 +58,8 @@ def _failing(endpoint: Endpoint) -> str:
         return f"The last {recent.failures_in_a_row} attempts failed."
     if record.unreachable_since is not None:
         return "It does not respond, so it gets fewer requests at a time."
+    if record.failing_since is None:
+        return "Ten attempts in a row failed, and none has succeeded since."
     return "A message ran out of attempts, and none has succeeded since."
 
 

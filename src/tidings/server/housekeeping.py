@@ -5,10 +5,19 @@ import asyncio
 from typing import Final
 
 from tidings.clock import HOUR, MINUTE, SECOND, Clock
-from tidings.core import api_keys, health, message_retention, operational, operational_endpoints, retention, sessions
+from tidings.core import (
+    api_keys,
+    health,
+    message_retention,
+    operational,
+    operational_endpoints,
+    retention,
+    sessions,
+)
 from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.signing import encrypt_stored_secrets
+from tidings.core.state_changes import EVENTS_ONLY, StateReporter
 from tidings.core.tuning import CoreTuning
 from tidings.logs import log
 from tidings.model.encryption import Encryption
@@ -37,6 +46,7 @@ class Housekeeping:
         notifier: Notifier,
         encryption: Encryption,
         message_retention: int | None = None,
+        reporter: StateReporter = EVENTS_ONLY,
     ) -> None:
         """`message_retention` is the age in milliseconds at which messages are deleted; None if they are kept."""
         self._db = db
@@ -44,6 +54,7 @@ class Housekeeping:
         self._notifier = notifier
         self._encryption = encryption
         self._message_retention = message_retention
+        self._reporter = reporter
 
     async def encrypt_older_secrets(self) -> None:
         """Encrypt the secrets and headers that were stored before there was a main secret."""
@@ -92,6 +103,18 @@ class Housekeeping:
                 work.failed(error)
             else:
                 work.passed()
+
+    async def warn_of_disabling(self) -> None:
+        """Look once a minute for endpoints that will be disabled, and report them."""
+        work = RepeatedWork("warning of endpoints that will be disabled")
+        while True:
+            try:
+                await self._reporter.warn_of_disabling(self._db, self._clock.now())
+            except Exception as error:  # noqa: BLE001 - the next look is in a minute
+                work.failed(error)
+            else:
+                work.passed()
+            await asyncio.sleep(MINUTE / SECOND)
 
     async def _expire_payloads(self) -> None:
         """Delete expired payloads. They expire with time, so this runs without activity, too."""

@@ -236,6 +236,7 @@ class Node:
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
         self._chores.append(asyncio.create_task(self._housekeeping.run_hourly()))
         self._chores.append(asyncio.create_task(self._housekeeping.roll_up()))
+        self._chores.append(asyncio.create_task(self._housekeeping.warn_of_disabling()))
         self._chores.append(asyncio.create_task(self._housekeeping.record_key_uses(self._keyring)))
         self._chores.append(asyncio.create_task(self._housekeeping.encrypt_older_secrets()))
         self._chores.append(

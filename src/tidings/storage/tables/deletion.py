@@ -57,6 +57,7 @@ _OF_APPS: Final = (
 _OF_ORG: Final = (
     "DELETE FROM event_type WHERE org_id = :org",
     "DELETE FROM operational_event WHERE org_id = :org",
+    "DELETE FROM notification WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
     "DELETE FROM api_key WHERE org_id = :org",
     "DELETE FROM connector_version WHERE connector_id IN (SELECT id FROM connector WHERE org_id = :org)",

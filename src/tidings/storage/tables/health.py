@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.ids import AppId, EndpointId, OrgId
-from tidings.model.health import EndpointDisabledReason, FailureRecord
+from tidings.model.health import FAILING_IN_A_ROW, WARNING_PERCENTS, EndpointDisabledReason, FailureRecord
 from tidings.storage.drivers.database import Read, Row, Write, from_row
 
-COLUMNS: Final = "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason"
+COLUMNS: Final = (
+    "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason, run_failing_since,"
+    " warned_at"
+)
 _FIND: Final = f"""
 SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}
 FROM endpoint e JOIN application a ON a.id = e.app_id
@@ -35,6 +38,14 @@ _CLEAR: Final = """
 UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL
 WHERE id = :id AND disabled = 0
 """
+_BEGIN_RUN: Final = """
+UPDATE endpoint SET run_failing_since = :since
+WHERE id = :id AND run_failing_since IS NULL AND disabled = 0 AND deleted_at IS NULL
+"""
+_END_REPORTED: Final = """
+UPDATE endpoint SET run_failing_since = NULL, warned_at = NULL
+WHERE id = :id AND disabled = 0 AND (run_failing_since IS NOT NULL OR warned_at >= failing_since)
+"""
 _DISABLE: Final = """
 UPDATE endpoint SET disabled = 1, disabled_at = :now, disabled_reason = :reason, updated_at = :now
 WHERE id = :id AND disabled = 0 AND deleted_at IS NULL
@@ -46,7 +57,7 @@ _NOTE_DISABLED: Final = "UPDATE endpoint SET disabled_at = :now, disabled_reason
 _REASONS: Final = frozenset(reason.value for reason in EndpointDisabledReason)
 _RESET: Final = """
 UPDATE endpoint SET failing_since = NULL, last_failure_at = NULL, disables_at = NULL, unreachable_since = NULL,
-  disabled_at = NULL, disabled_reason = NULL
+  disabled_at = NULL, disabled_reason = NULL, run_failing_since = NULL, warned_at = NULL
 WHERE id = :id
 """
 
@@ -88,9 +99,16 @@ async def unreachable(tx: Write, endpoint_id: str, now: int) -> None:
     await tx.run(_UNREACHABLE, id=endpoint_id, now=now)
 
 
-async def clear(tx: Write, endpoint_id: str) -> None:
-    """End the failure record of an enabled endpoint that responds again."""
+async def begin_run(tx: Write, endpoint_id: str, since: int) -> bool:
+    """Record since when every attempt has failed; return whether that was not recorded yet."""
+    return await tx.run(_BEGIN_RUN, id=endpoint_id, since=since) == 1
+
+
+async def clear(tx: Write, endpoint_id: str) -> bool:
+    """End the failure record of an enabled endpoint that responds again; return whether its failures were reported."""
+    is_reported = await tx.run(_END_REPORTED, id=endpoint_id) == 1
     await tx.run(_CLEAR, id=endpoint_id)
+    return is_reported
 
 
 async def disable(tx: Write, endpoint_id: str, now: int, reason: EndpointDisabledReason) -> bool:
@@ -119,6 +137,59 @@ def record_of(row: Row) -> FailureRecord:
     reason = found.pop("disabled_reason")
     # A newer version may have stored a reason that this one does not know.
     return FailureRecord(**found, disabled_reason=EndpointDisabledReason(reason) if reason in _REASONS else None)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Runs of failures: the newest attempts at an endpoint, of all nodes, read from the index `attempt_endpoint`
+
+_FAIL: Final = 2  # a value of `MessageStatus`
+_FAILED_RUNS: Final = f"""
+SELECT e.id AS id FROM endpoint e
+WHERE e.id IN :ids AND e.run_failing_since IS NULL AND e.disabled = 0 AND e.deleted_at IS NULL
+  AND (SELECT count(*) FROM (SELECT status FROM attempt WHERE endpoint_id = e.id
+      ORDER BY id DESC LIMIT {FAILING_IN_A_ROW:d}) AS newest WHERE status = {_FAIL:d}) = {FAILING_IN_A_ROW:d}
+"""
+
+
+async def failed_runs(read: Read, endpoint_ids: Sequence[str]) -> set[str]:
+    """Return the enabled endpoints whose last `FAILING_IN_A_ROW` attempts failed, unless that is recorded."""
+    return {row["id"] for row in await read.rows(_FAILED_RUNS, ids=endpoint_ids)}
+
+
+# -----------------------------------------------------------------------------------------------------------------
+# Warnings that an endpoint will be disabled
+
+_LEVEL_AT: Final = "failing_since + (disables_at - failing_since) * {percent:d} / 100"
+_IS_DUE: Final = " OR ".join(
+    f"({at} <= CAST(:now AS BIGINT) AND coalesce(warned_at, 0) < {at})"
+    for at in (_LEVEL_AT.format(percent=percent) for percent in WARNING_PERCENTS)
+)
+_TO_WARN: Final = f"""
+SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}
+FROM (
+  SELECT * FROM endpoint WHERE deleted_at IS NULL AND disabled = 0 AND failing_since IS NOT NULL
+    AND disables_at > failing_since AND ({_IS_DUE})
+  ORDER BY id LIMIT CAST(:limit AS BIGINT)
+) AS e JOIN application a ON a.id = e.app_id ORDER BY e.id
+"""
+_WARN: Final = """
+UPDATE endpoint SET warned_at = :now
+WHERE id = :id AND disabled = 0 AND deleted_at IS NULL AND failing_since = :since AND coalesce(warned_at, 0) < :level_at
+"""
+
+
+async def to_warn(read: Read, now: int, *, limit: int) -> list[EndpointHealth]:
+    """Return endpoints that have reached a level of `WARNING_PERCENTS` of which nobody was warned, ordered by id."""
+    rows = await read.rows(_TO_WARN, now=now, limit=limit)
+    return [from_row(EndpointHealth, row, record=record_of(row)) for row in rows]
+
+
+async def warn(tx: Write, endpoint_id: str, now: int, *, since: int, level_at: int) -> bool:
+    """Record a warning; return False if the endpoint has changed, or if another node has warned of the level.
+
+    `since` is the start of the failure record, and `level_at` the timestamp at which it reached the level.
+    """
+    return await tx.run(_WARN, id=endpoint_id, now=now, since=since, level_at=level_at) == 1
 
 
 # -----------------------------------------------------------------------------------------------------------------

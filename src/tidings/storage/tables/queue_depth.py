@@ -59,9 +59,10 @@ SELECT {_STATE.format(name="scheduled", lease="NULL", at="due_at", than=">")},
   {_STATE.format(name="expired", lease="NOT NULL", at="lease_until", than="<=")}
 """
 IS_UNHEALTHY: Final = (
-    "deleted_at IS NULL AND (disabled = 1 OR failing_since IS NOT NULL OR unreachable_since IS NOT NULL)"
+    "deleted_at IS NULL AND (disabled = 1 OR failing_since IS NOT NULL OR unreachable_since IS NOT NULL"
+    " OR run_failing_since IS NOT NULL)"
 )
-"""The condition of the index `endpoint_unhealthy`; a query must repeat it in the same words."""
+"""The condition of the index `endpoint_needing_attention`; a query must repeat it in the same words."""
 _IS_LIMITED: Final = "limited_since IS NOT NULL AND tat_us > CAST(:tat AS BIGINT)"
 # The whole key of `delivery_due` limits the rows: an endpoint that does not respond may have a million scheduled ones.
 # PostgreSQL is made to use it by the comparison of the whole key and the limit of each probe: otherwise a plan made

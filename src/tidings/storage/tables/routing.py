@@ -28,7 +28,8 @@ SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :a
 """
 _ENDPOINTS: Final = """
 SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, throttle_rate,
-  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL THEN 0 ELSE 1 END AS failing, filter
+  CASE WHEN failing_since IS NULL AND unreachable_since IS NULL AND run_failing_since IS NULL THEN 0 ELSE 1 END
+    AS failing, filter
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """

@@ -32,9 +32,13 @@ SELECT (SELECT count(*) FROM (
 FROM (SELECT disabled, disabled_at, disabled_reason, unreachable_since FROM endpoint WHERE {IS_UNHEALTHY}{{own}}
   ORDER BY org_id, disabled, disabled_at LIMIT CAST(:most AS BIGINT)) AS unhealthy
 """
-_SINCE: Final = (
-    "CASE WHEN disabled = 1 THEN disabled_at WHEN unreachable_since < failing_since OR failing_since IS NULL"
-    " THEN unreachable_since ELSE failing_since END"
+_FOREVER: Final = 2**62
+_FAILS, _SILENT, _RUN = (
+    f"coalesce({column}, {_FOREVER})" for column in ("failing_since", "unreachable_since", "run_failing_since")
+)
+_SINCE: Final = (  # the earliest one; the two databases have no function for it in common
+    f"CASE WHEN disabled = 1 THEN disabled_at WHEN {_SILENT} <= {_FAILS} AND {_SILENT} <= {_RUN} THEN unreachable_since"
+    f" WHEN {_FAILS} <= {_RUN} THEN failing_since ELSE run_failing_since END"
 )
 # The last attempt is one probe of an index, for each endpoint that is shown.
 _LAST: Final = "(SELECT {column} FROM attempt WHERE endpoint_id = e.id ORDER BY endpoint_id, id DESC LIMIT 1)"
@@ -45,7 +49,7 @@ SELECT e.id AS id, e.uid AS uid, e.app_id AS app_id, a.uid AS app_uid, a.name AS
   {", ".join(f"e.{column} AS {column}" for column in health.COLUMNS.split(", "))}
 FROM (
   SELECT id, {_SINCE} AS since FROM (
-    SELECT id, disabled, disabled_at, unreachable_since, failing_since FROM endpoint
+    SELECT id, disabled, disabled_at, unreachable_since, failing_since, run_failing_since FROM endpoint
     WHERE {IS_UNHEALTHY}{{own}} AND (disabled = 0 OR ({_IS_RECENT}))
     ORDER BY org_id, disabled, disabled_at LIMIT CAST(:read AS BIGINT)
   ) AS unhealthy ORDER BY since, id LIMIT CAST(:limit AS BIGINT)
