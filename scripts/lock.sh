@@ -15,7 +15,7 @@ compile() { # compile FILE SOURCE_OR_OPTION...
 
 # The widest set first: the others take their versions from it, so that one environment can hold them all.
 dev=requirements-dev.txt
-compile "$dev" pyproject.toml --extra demo --extra export --extra otel --extra transformations --group build --group dev
+compile "$dev" pyproject.toml --extra demo --extra export --extra mail --extra otel --extra transformations --group build --group dev
 compile requirements-demo.txt pyproject.toml --extra demo --group build --constraint "$dev"
 compile requirements.txt pyproject.toml --group build --constraint "$dev"
 compile requirements-postgres.txt --group postgres --constraint "$dev"

@@ -140,6 +140,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.status": ("tidings.cli.direct_status",),
     "cli.task_run": ("tidings.cli.task_commands",),
     "cli.token": ("tidings.cli.issuing",),
+    "server.mailing": ("tidings.delivery.smtp",),
     "server.serving": ("tidings.server.metrics", "tidings.server.tracing"),
     "tasks.archive": ("datamodel_code_generator",),
 }
@@ -151,6 +152,7 @@ WALL_CLOCK = ("clock",)
 SOCKETS = (
     *("delivery.client", "delivery.connection", "delivery.dial", "delivery.lookup", "delivery.pool", "delivery.proxy"),
     "cli.serve",
+    "delivery.smtp",
     "demo",
     "metrics",
     "process",

@@ -27,6 +27,7 @@ TASK: Final = "qtask_"
 API_KEY: Final = "key_"
 INTEGRATION: Final = "integ_"
 CONNECTOR: Final = "trtmpl_"
+MAIL: Final = "mail_"
 
 DEFAULT_ORG: Final = OrgId("org_23rb8YdGqMT0qIzpgGwdXfHirMu")
 MANAGEMENT_ORG: Final = OrgId("org_00000000000SvixManagement00")

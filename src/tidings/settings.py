@@ -138,6 +138,7 @@ class Settings(PortalSettings):
         _refuse("db_schema", values.schema_fault(self.db_schema, on_sqlite=self.sqlite_path is not None))
         _refuse("message_retention", values.retention_fault(self.message_retention, sum(self.retry_schedule)))
         self._check_portal()
+        self._check_mail()
         _ = self.listen, self.metrics_listen
 
     def _check_portal(self) -> None:
@@ -146,6 +147,13 @@ class Settings(PortalSettings):
         _refuse("portal_color_dark", values.color_fault(self.portal_color_dark))
         _refuse("portal_back_url", values.page_fault(self.portal_back_url))
         _refuse("portal_frame_ancestors", values.origins_fault(self.portal_frame_ancestors))
+
+    def _check_mail(self) -> None:
+        _refuse("smtp_url", values.mail_server_fault(self.smtp_url))
+        _refuse("notify_email", values.addresses_fault(self.notify_email))
+        _refuse("notify_from", values.addresses_fault(() if self.notify_from is None else (self.notify_from,)))
+        if bool(self.notify_email) != bool(self.smtp_url):
+            raise ConfigError("notify_email and smtp_url need each other: set both, or neither")
 
     @property
     def worker_count(self) -> int:
@@ -211,7 +219,7 @@ class Settings(PortalSettings):
         """Return all secrets in the settings, also those within URLs, which no log may contain."""
         given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         found = [str(value) for name, value in given.items() if value and "secret" in name]
-        for url in (given["db_dsn"], given["proxy_addr"], given["opentelemetry_address"]):
+        for url in (given["db_dsn"], given["proxy_addr"], given["opentelemetry_address"], given["smtp_url"]):
             found += values.passwords(url or "")
         return found
 

@@ -13,6 +13,7 @@ _RETRY_MAX: Final = 365 * 24 * 3_600
 _RETRIES_MAX: Final = 100
 _LIST_MAX: Final = 10_000
 _ANCESTORS_MAX: Final = 20
+_RECIPIENTS_MAX: Final = 20
 
 
 def setting(
@@ -87,6 +88,23 @@ class ServiceSettings:
         "URL of a service with this API and the same `jwt_secret`. Operational events are posted there as messages, and"
         " not sent from here. Default: this service sends them to the operational endpoints.",
         None,
+    )
+    smtp_url: str | None = setting(
+        "Server that sends the mails to `notify_email`, with `user:password@` if it requires them: `smtps://` (TLS from"
+        " the start), `starttls://` (TLS after STARTTLS, required) or `smtp://` (no TLS; a password only to this"
+        " machine). Needs the extra `mail`.",
+        None,
+        own=True,
+    )
+    notify_email: tuple[str, ...] = setting(
+        "Addresses that get a mail when the state of an endpoint changes: it is failing, will be disabled, is disabled,"
+        " or has recovered. Of all organizations.",
+        [],
+        own=True,
+        most=_RECIPIENTS_MAX,
+    )
+    notify_from: str | None = setting(
+        "Address that the mails come from. Default: the first of `notify_email`.", None, own=True
     )
     log_level: str = setting("`error`, `warning`, `info` or `debug`; `trace` counts as `debug`.", "info")
     log_format: str = setting(

@@ -63,6 +63,7 @@ def delivery(settings: Settings) -> DeliveryOptions:
         whitelabel=settings.whitelabel_headers,
         gone_disables=settings.endpoint_disable_on_gone,
         attempt_headers=settings.attempt_headers,
+        mails=bool(settings.notify_email),
     )
 
 

@@ -47,6 +47,9 @@ _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _PAGE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[\x21-\x7e]*)?")
 _ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*(:\d{1,5})?")
 _NAME_BYTES: Final = 63
+_MAIL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_MAIL_MAX: Final = 254
+_MAIL_SCHEMES: Final = ("smtp", "smtps", "starttls")
 _RESERVED: Final = "pg_"
 
 
@@ -125,6 +128,36 @@ def service_fault(url: str | None) -> str | None:
         return found
     parts = urlsplit(url)
     return "must have no user, query or fragment" if "@" in parts.netloc or parts.query or parts.fragment else None
+
+
+def mail_server_fault(url: str | None) -> str | None:
+    """Return the fault of the URL of a mail server, or None. The fault does not quote the URL."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in _MAIL_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # for a port that is not a number
+        is_valid = False
+    if not is_valid or parts.path.strip("/") or parts.query or parts.fragment:
+        form = f"must be scheme://host:port, the scheme one of {', '.join(_MAIL_SCHEMES)}"
+        return f"{form}; percent-encode user and password"
+    if parts.scheme == "smtp" and parts.password is not None and not _is_this_machine(parts.hostname or ""):
+        return "would send the password in the clear: use smtps:// or starttls://"
+    return None
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def addresses_fault(addresses: tuple[str, ...]) -> str | None:
+    """Return the fault of a list of mail addresses, or None. They become a part of headers."""
+    wrong = next((each for each in addresses if len(each) > _MAIL_MAX or not _MAIL.fullmatch(each)), None)
+    return None if wrong is None else "must have addresses like ops@example.com, without a name"
 
 
 def noproxy_fault(rules: tuple[str, ...]) -> str | None:

@@ -9,12 +9,15 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import pytest
 
 import live
 from cli.command import CommandResult, tidings
+from delivery.mail_server import PASSWORD, serving_mail
 from live import SECRET, serving
 from tidings.clock import HOUR, MINUTE, SECOND, ManualClock, SystemClock
 from tidings.model.diagnosis import CheckLevel, CheckResult
@@ -88,6 +91,21 @@ def test_a_port_in_use_fails_unless_tidings_uses_it(tmp_path: Path, sqlite_url: 
         result, found = doctor(tmp_path, "--listen", place, "--db", sqlite_url)
     assert (0, ["ok"]) == (result.code, found["address"])
     assert ["ok"] == found["journal mode"]
+
+
+async def test_the_mail_server_is_tried_without_a_mail(sqlite_url: str) -> None:
+    given: dict[str, Any] = {"db_dsn": sqlite_url, "listen_address": free(), "notify_email": ("ops@example.com",)}
+    async with serving_mail(needs_login=True) as server:
+        place = f"127.0.0.1:{server.port}"
+        right = await examined(Settings(**given, smtp_url=f"smtp://relay:{quote(PASSWORD, safe='')}@{place}"))
+        wrong = await examined(Settings(**given, smtp_url=f"smtp://relay:hunter2@{place}"))
+    absent = await examined(Settings(**given, smtp_url="smtp://127.0.0.1:1"))
+
+    assert [["ok"], ["failed"], ["failed"]] == [levels(each, "mail") for each in (right, wrong, absent)]
+    assert [] == server.mails
+    assert "hunter2" not in str(wrong)
+    assert "smtp_url" in texts(absent, "mail")
+    assert [] == levels(await examined(Settings(db_dsn=sqlite_url, listen_address=free())), "mail")
 
 
 async def test_names_proxy_and_endpoint_are_checked_without_a_request(sqlite_url: str) -> None:

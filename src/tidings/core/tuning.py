@@ -66,6 +66,28 @@ class CoreTuning:
     """The first pause after a failure of the relay; each further one is twice as long."""
     relay_longest_pause_seconds: float = 60.0
     """The longest pause."""
+    mail_poll_seconds: float = 10.0
+    """How often a node looks for mails to send; after a change of its own it looks soon."""
+    mail_linger_seconds: float = 5.0
+    """How long a node waits for more changes before a mail: an outage causes many at a time."""
+    mail_gather_seconds: float = 60.0
+    """The shortest time between two mails: changes in between become one mail."""
+    mail_notifications: int = 10_000
+    """The most changes of one mail."""
+    mail_listed: int = 50
+    """The most changes that a mail lists; it counts the others."""
+    mail_send_seconds: float = 60.0
+    """How long a mail server may take for one mail."""
+    mail_claim_seconds: float = 180.0
+    """How long a node may send a mail before another one may: longer than the time of a mail server."""
+    mail_pause_seconds: float = 60.0
+    """The first pause after a mail that could not be sent; each further one is twice as long."""
+    mail_longest_pause_seconds: float = 1_800.0
+    """The longest pause."""
+    mail_refusals: int = 5
+    """How often a mail is sent that the server refuses for good."""
+    mail_keep_seconds: float = 259_200.0
+    """How long a mail is sent again that the server does not take: three days."""
     watch_seconds: float = 1.0
     """The interval between two queries for a watched task."""
     streams_per_token: int = 32

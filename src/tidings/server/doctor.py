@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs the checks of `tidings doctor`: the process, the network, and the database. Each one is bounded in time.
 
-No request leaves for a third party: a connection is opened to the configured proxy and the database only, and the host
-of an endpoint is resolved.
+No request leaves for a third party: a connection is opened to the configured proxy, mail server and database only, and
+the host of an endpoint is resolved.
 """
 
 import asyncio
@@ -21,9 +21,11 @@ from urllib.parse import urlsplit
 
 from tidings import __version__, dsn, terms
 from tidings.clock import Clock, SystemClock
+from tidings.core.notifications import MailError
 from tidings.delivery.address import AddressError, AddressPolicy, parse_literal
 from tidings.model.diagnosis import CheckResult, failed, ok, warning
-from tidings.settings import Settings
+from tidings.server.mailing import smtp_client
+from tidings.settings import ConfigError, Settings
 from tidings.storage.diagnosis import postgres, sqlite
 from tidings.storage.drivers.database import Database, StorageError
 from tidings.storage.drivers.store import connection_limit, opened
@@ -64,6 +66,8 @@ async def examine(
     ]
     if settings.proxy_addr:
         checks.append(("proxy", lambda: _proxy(settings, limits)))
+    if settings.notify_email:
+        checks.append(("mail", lambda: _mail(settings, limits)))
     if endpoint is not None:
         checks.append(("endpoint", lambda: _endpoint(settings, endpoint)))
     checks.append(("database", lambda: _database(settings, clock)))
@@ -182,6 +186,22 @@ async def _proxy(settings: Settings, limits: DoctorLimits) -> list[CheckResult]:
         return [failed("proxy", text, "check proxy_addr, and that the proxy runs: no message is sent without it")]
     writer.close()
     return [ok("proxy", f"{place} accepts connections")]
+
+
+async def _mail(settings: Settings, limits: DoctorLimits) -> list[CheckResult]:
+    """Connect to the mail server and sign in, without a mail."""
+    place = "smtp_url"
+    try:
+        client = smtp_client(settings)
+        place = client.place
+        async with asyncio.timeout(limits.connect * 3):
+            await client.check()
+    except ConfigError as error:
+        return [failed("mail", str(error), "install the extra, or remove smtp_url and notify_email")]
+    except (MailError, TimeoutError) as error:
+        text = f"{place} cannot be used ({str(error) or 'no response in time'})"
+        return [failed("mail", text, "check smtp_url: scheme, host, port, user and password")]
+    return [ok("mail", f"{place} accepts the connection, to send mails to {', '.join(settings.notify_email)}")]
 
 
 async def _endpoint(settings: Settings, url: str) -> list[CheckResult]:

@@ -2,8 +2,10 @@
 """What a node does once an hour: partitions, expired rows and payloads, and the janitor."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Final
 
+from tidings import terms
 from tidings.clock import HOUR, MINUTE, SECOND, Clock
 from tidings.core import (
     api_keys,
@@ -22,6 +24,7 @@ from tidings.core.tuning import CoreTuning
 from tidings.logs import log
 from tidings.model.encryption import Encryption
 from tidings.observe import RepeatedWork, count, counters, failure
+from tidings.settings import Settings
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import idempotency
@@ -55,6 +58,16 @@ class Housekeeping:
         self._encryption = encryption
         self._message_retention = message_retention
         self._reporter = reporter
+
+    def loops(self, keyring: Keyring) -> list[Coroutine[object, object, None]]:
+        """Return what runs beside the roles of the node, to be canceled at its stop."""
+        return [
+            self.run_hourly(),
+            self.roll_up(),
+            self.warn_of_disabling(),
+            self.record_key_uses(keyring),
+            self.encrypt_older_secrets(),
+        ]
 
     async def encrypt_older_secrets(self) -> None:
         """Encrypt the secrets and headers that were stored before there was a main secret."""
@@ -148,3 +161,11 @@ class Housekeeping:
                     expired = await idempotency.expire(tx, now=self._clock.now(), limit=_EXPIRE_CHUNK)
         except Exception as error:  # noqa: BLE001 - the next run is in an hour
             failure("housekeeping", error)
+
+
+def housekeeping_of(
+    settings: Settings, db: Database, clock: Clock, notifier: Notifier, encryption: Encryption
+) -> Housekeeping:
+    """Return the housekeeping of a process."""
+    reporter = StateReporter(mails=bool(settings.notify_email))
+    return Housekeeping(db, clock, notifier, encryption, terms.message_retention(settings), reporter)

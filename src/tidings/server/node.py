@@ -46,8 +46,9 @@ from tidings.process.http import HttpServer
 from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
 from tidings.server.extension import Extension
-from tidings.server.housekeeping import Housekeeping
+from tidings.server.housekeeping import housekeeping_of
 from tidings.server.http import http_server
+from tidings.server.mailing import mail_loop
 from tidings.server.portal import live_parts, pages
 from tidings.server.relaying import relay_loop
 from tidings.settings import Settings
@@ -122,9 +123,7 @@ class Node:
         self._encryption = Encryption(settings.main_secret, SignatureType(settings.default_signature_type))
         self._routing = RoutingCache(db, self._encryption)
         self._keyring = Keyring(db, self._clock)
-        self._housekeeping = Housekeeping(
-            db, self._clock, self._notifier, self._encryption, terms.message_retention(settings)
-        )
+        self._housekeeping = housekeeping_of(settings, db, self._clock, self._notifier, self._encryption)
         self._node = new_node() if number is None else number
         self._heartbeat_work = RepeatedWork("the heartbeat query")
         self.heartbeat = self._heartbeat = Heartbeat(db, self._clock, self._node)
@@ -142,6 +141,7 @@ class Node:
         self._runner = Runner(db, self._clock, limits if roles.tasks else replace(limits, slots=0), kinds, worker)
         self._nodes = self._make_nodes(db, worker, self._runner)
         self._relay = relay_loop(settings, db, self._clock, self._notifier, secret=secrets.current, node=self._node)
+        self._mails = mail_loop(settings, db, self._clock)
         self._task_watcher: TaskWatcher | None = None
         self._access_log = AccessLog(self._clock) if settings.access_log else None
         self._live = live_parts(db)
@@ -232,13 +232,10 @@ class Node:
         if self._delivery is not None:
             await self._delivery.start()
             self._chores.append(asyncio.create_task(self._relay.run()))
+            self._chores.append(asyncio.create_task(self._mails.run()))
         await self._runner.start()
         self._chores.append(asyncio.create_task(self._heartbeat.run(self._run_heartbeat_query)))
-        self._chores.append(asyncio.create_task(self._housekeeping.run_hourly()))
-        self._chores.append(asyncio.create_task(self._housekeeping.roll_up()))
-        self._chores.append(asyncio.create_task(self._housekeeping.warn_of_disabling()))
-        self._chores.append(asyncio.create_task(self._housekeeping.record_key_uses(self._keyring)))
-        self._chores.append(asyncio.create_task(self._housekeeping.encrypt_older_secrets()))
+        self._chores += [asyncio.create_task(each) for each in self._housekeeping.loops(self._keyring)]
         self._chores.append(
             asyncio.create_task(ClockWatch(self._db, self._clock, repaired=self._look_for_due_work).run())
         )
