@@ -2,14 +2,29 @@
 """What `tidings dev` prints, and the Enter key, which prints another sign-in link."""
 
 import asyncio
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
 from tidings.dev.folder import DevFolder
 from tidings.dev.sample import APP_UID
+
+_NAME: Final = "tidings"
+
+
+def command(called: str) -> str:
+    """Return how a shell calls `tidings`: by the path by which this process was called if that is not on PATH."""
+    path = Path(called)
+    if path.name != _NAME:
+        return f"{shlex.quote(sys.executable)} -m {_NAME}"
+    found = shutil.which(_NAME)
+    return _NAME if found is not None and path.exists() and path.samefile(found) else shlex.quote(called)
 
 
 class Terminal:
@@ -30,7 +45,7 @@ class Terminal:
         self._line("For another terminal, and for your own code:")
         self._line(f"  export TIDINGS_URL={url}")
         self._line(f"  export TIDINGS_TOKEN={escape(token)}")
-        self._line(f"  tidings listen http://localhost:3000/hook --app {APP_UID}\n")
+        self._line(f"  {escape(command(sys.argv[0]))} listen http://localhost:3000/hook --app {APP_UID}\n")
         self._line(f"The API is documented at {url}/docs. {escape(self._where())}")
         if keys:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._on_key, new_link)
