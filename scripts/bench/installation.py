@@ -45,7 +45,7 @@ _ROLLED_UP: Final = 2 * DAY
 _TASKS: Final = 2_000
 _TYPES: Final = ("invoice.paid", "invoice.payment_failed", "customer.created", "order.shipped", "order.canceled")
 _PAYLOAD: Final = b'{"id":"in_1042","amount":4200,"currency":"EUR","note":"' + b"x" * 300 + b'"}'
-_URL: Final = "https://hooks.example.com/webhooks/"
+_URL: Final = "http://127.0.0.1:9/webhooks/"
 _APPLICATION: Final = insert(
     "application",
     "id org_id uid name metadata created_at updated_at routed_at",
@@ -179,7 +179,9 @@ class _Writer:
         self, message: AcceptedMessage, endpoint: str, timestamp: int, *, is_due: bool
     ) -> Iterator[AttemptRow]:
         if is_due:
-            yield self._attempt(message, endpoint, timestamp, 503, self._now + self._chance.randrange(12 * HOUR))
+            yield self._attempt(
+                message, endpoint, timestamp, 503, self._now + 12 * HOUR + self._chance.randrange(12 * HOUR)
+            )
             return
         drawn = self._chance.random()
         if drawn < _EXHAUSTED:
