@@ -32,6 +32,23 @@ def test_only_the_owner_reads_it_and_git_ignores_it() -> None:
     assert folder.path.absolute() / "tidings.db" == sqlite(folder.database_url).path
 
 
+def test_what_others_may_read_is_closed_to_them_at_the_next_start(tmp_path: Path) -> None:
+    with opened(ephemeral=False) as folder:
+        token = folder.token(SIGNER, DEFAULT_ORG, NOW)
+    database, outside = folder.path / "tidings.db", tmp_path / "outside"
+    for each in (database, outside):
+        each.touch(0o666)
+    (folder.path / "link").symlink_to(outside)
+    for each, mode in ((folder.path, 0o777), (folder.token_file, 0o644), (database, 0o666), (outside, 0o644)):
+        each.chmod(mode)
+
+    with opened(ephemeral=False) as folder:
+        assert token == folder.token(SIGNER, DEFAULT_ORG, NOW)
+
+    assert (0o700, 0o600, 0o600) == (_mode(folder.path), _mode(folder.token_file), _mode(database))
+    assert 0o644 == _mode(outside)
+
+
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 

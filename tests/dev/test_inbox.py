@@ -240,3 +240,16 @@ async def test_other_methods_and_too_large_payloads_are_not_kept(clock: ManualCl
     assert 413 == await call(receiver, "POST", b"x" * (BODY_MAX + 1), [])
     assert 413 == await call(receiver, "POST", b"", [(b"content-length", b"%d" % (BODY_MAX + 1))])
     assert () == inbox.received
+
+
+@pytest.mark.parametrize(
+    "header", [(b"origin", b"https://evil.example"), (b"origin", b"null"), (b"sec-fetch-site", b"cross-site")]
+)
+async def test_a_page_in_a_browser_sends_nothing_to_the_inbox(clock: ManualClock, header: tuple[bytes, bytes]) -> None:
+    async def keys() -> tuple[SymmetricKey, ...]:
+        return ()
+
+    inbox = Inbox(clock)
+
+    assert 403 == await call(InboxReceiver(inbox, keys), "POST", b"{}", [(b"content-type", b"text/plain"), header])
+    assert () == inbox.received

@@ -57,6 +57,14 @@ class DevFolder:
         return fresh
 
 
+def _tighten(path: Path) -> None:
+    """Take the access of others from a folder and its files that an earlier start, or a copy, left to them."""
+    path.chmod(_PRIVATE_FOLDER)
+    for each in path.iterdir():
+        if each.is_file() and not each.is_symlink():
+            each.chmod(_PRIVATE_FILE)
+
+
 @contextmanager
 def opened(*, ephemeral: bool) -> Iterator[DevFolder]:
     """Give the folder in the working directory, or one that is deleted at the end. Raises `ConfigError`."""
@@ -68,6 +76,7 @@ def opened(*, ephemeral: bool) -> Iterator[DevFolder]:
     try:
         path.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         (path / ".gitignore").write_text("*\n")
+        _tighten(path)
     except OSError as error:
         raise ConfigError(
             f"cannot write the folder {path.absolute()}: {error.strerror or error}; start in another one, or pass"

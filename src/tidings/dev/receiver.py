@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The URL of the inbox: reads a webhook, gives it to the inbox, and responds as the inbox decides."""
+"""The URL of the inbox: reads a webhook, gives it to the inbox, and responds as the inbox decides.
+
+Any page that the developer visits can make the browser post to this machine. Browsers name the page in such a request,
+and senders of webhooks do not, so a request that names one is refused.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -13,11 +17,14 @@ from tidings.model.signature import Key
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """The largest payload that the inbox verifies, in bytes; the service sends at most half of it."""
+_FORBIDDEN: Final = 403
 _NOT_ALLOWED: Final = 405
 _TOO_LARGE: Final = 413
+_OF_BROWSERS: Final = frozenset((b"origin", b"sec-fetch-site"))
 _REASONS: Final = {
     OK: {"received": True},
     FAILED: {"error": "The inbox is set to fail. Switch it back to accepting in its page."},
+    _FORBIDDEN: {"error": "Webhooks arrive from programs, not from pages in a browser."},
     _NOT_ALLOWED: {"error": "Webhooks arrive by POST."},
     _TOO_LARGE: {"error": "The payload is too large."},
 }
@@ -37,6 +44,9 @@ class InboxReceiver:
         """Respond to one request."""
         if scope["method"] != "POST":
             await _respond(send, _NOT_ALLOWED)
+            return
+        if any(name in _OF_BROWSERS for name, _ in scope["headers"]):
+            await _respond(send, _FORBIDDEN)
             return
         try:
             body = await read_body(dict(scope["headers"]), receive, BODY_MAX)
