@@ -66,3 +66,27 @@ async def test_no_search_reads_a_whole_table(filled: Database) -> None:
     for sql, values in listening.asked:
         plan = await explained(filled, sql, **values)
         assert not re.search(WHOLE[filled.dialect], plan), plan
+
+
+@pytest.mark.parametrize(("limit", "scan"), [(7, 1_000), (50, 30), (3, 10)])
+async def test_pages_of_messages_have_each_one_once_and_name_no_other_organization(
+    filled: Database, limit: int, scan: int
+) -> None:
+    found: list[str] = []
+    below, positions = "~", set()
+    async with filled.read() as read:
+        own = {row["id"] for row in await read.rows("SELECT id FROM message WHERE org_id = :org", org=ORG)}
+        every = {row["id"] for row in await read.rows("SELECT id FROM message")}
+        for _ in range(len(every)):
+            page = await lookup.newest_messages(read, ORG, below=below, event_type="", tag="", scan=scan, limit=limit)
+            found += [each.id for each in page.messages]
+            if page.last is None:
+                break
+            assert page.last < below  # each page makes progress
+            below = page.last
+            positions.add(below)
+
+    # The messages of the step at which a page ends are read again.
+    assert sorted(own, reverse=True) == list(dict.fromkeys(found))
+    assert len(found) - len(own) <= len(positions)
+    assert not positions & (every - own)
