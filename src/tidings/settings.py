@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tidings import dsn, values
-from tidings.settings_groups import PortalSettings, Subnet, setting
+from tidings import dsn, sign_in_rules, values
+from tidings.settings_groups import SignInSettings, Subnet, setting
 
 LOOPBACK: Final[tuple[Subnet, ...]] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 """The addresses of the machine itself."""
@@ -22,6 +22,11 @@ _CHOICES: Final = {
     "log_format": ("auto", "text", "json"),
     "db_migrate": ("auto", "always", "never"),
 }
+_SIGN_IN_PARTS: Final = {
+    "oidc_issuer": ("oidc_client_id", "oidc_client_secret", "oidc_allowed"),
+    "console_trusted_proxies": ("console_user_header", "oidc_allowed"),
+}
+"""What each way to sign in needs beside the setting that turns it on."""
 _MAIN_SECRET_LEAST: Final = 16
 """The least length in `prod`. It is lenient, because a secret that already encrypts a database cannot be replaced."""
 _WORKERS_MAX: Final = 256
@@ -32,7 +37,7 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(PortalSettings):
+class Settings(SignInSettings):
     """The settings of one process."""
 
     request_rate_limit: int = setting(
@@ -139,6 +144,7 @@ class Settings(PortalSettings):
         _refuse("message_retention", values.retention_fault(self.message_retention, sum(self.retry_schedule)))
         self._check_portal()
         self._check_mail()
+        self._check_sign_in()
         _ = self.listen, self.metrics_listen
 
     def _check_portal(self) -> None:
@@ -154,6 +160,26 @@ class Settings(PortalSettings):
         _refuse("notify_from", values.addresses_fault(() if self.notify_from is None else (self.notify_from,)))
         if bool(self.notify_email) != bool(self.smtp_url):
             raise ConfigError("notify_email and smtp_url need each other: set both, or neither")
+
+    def _check_sign_in(self) -> None:
+        """Require that each way to sign in is complete, and has rules about who may."""
+        _refuse("oidc_allowed", sign_in_rules.fault(self.oidc_allowed))
+        _refuse("oidc_issuer", values.issuer_fault(self.oidc_issuer))
+        _refuse("oidc_session", values.session_fault(self.oidc_session))
+        for name in ("console_user_header", "console_groups_header"):
+            _refuse(name, values.header_fault(getattr(self, name)))
+        ways = {"oidc_issuer": bool(self.oidc_issuer), "console_trusted_proxies": bool(self.console_trusted_proxies)}
+        for way, parts in _SIGN_IN_PARTS.items():
+            missing = [name for name in parts if not getattr(self, name)]
+            if ways[way] and missing:
+                raise ConfigError(f"{way} needs {missing[0]} too")
+            given = [name for name in parts if getattr(self, name) and name != "oidc_allowed"]
+            if given and not ways[way]:
+                raise ConfigError(f"{given[0]} has no effect without {way}: set that too")
+        if self.oidc_allowed and not any(ways.values()):
+            raise ConfigError("oidc_allowed has no effect without oidc_issuer or console_trusted_proxies: set one too")
+        if self.console_groups_header and not self.console_trusted_proxies:
+            raise ConfigError("console_groups_header has no effect without console_trusted_proxies: set that too")
 
     @property
     def worker_count(self) -> int:

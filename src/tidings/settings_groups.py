@@ -14,6 +14,9 @@ _RETRIES_MAX: Final = 100
 _LIST_MAX: Final = 10_000
 _ANCESTORS_MAX: Final = 20
 _RECIPIENTS_MAX: Final = 20
+_RULES_MAX: Final = 1_000
+_SCOPES_MAX: Final = 20
+_PROXIES_MAX: Final = 100
 
 
 def setting(
@@ -229,4 +232,51 @@ class PortalSettings(DeliverySettings):
         [],
         own=True,
         most=_ANCESTORS_MAX,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInSettings(PortalSettings):
+    """The settings of the sign-in of people to the console."""
+
+    oidc_issuer: str | None = setting(
+        "URL of the OpenID Connect provider at which people sign in to the console, exactly as the provider writes it.",
+        None,
+        own=True,
+    )
+    oidc_client_id: str | None = setting("Id of this service at the provider.", None, own=True)
+    oidc_client_secret: str | None = setting("Secret of this service at the provider.", None, own=True)
+    oidc_allowed: tuple[str, ...] = setting(
+        "Who may sign in, and with which rights: `ada@example.com=operator`, `@example.com=org_…:read-only`,"
+        " `group:support=operator:read-only`. The first entry that matches a person counts.",
+        [],
+        own=True,
+        most=_RULES_MAX,
+    )
+    oidc_scopes: tuple[str, ...] = setting(
+        "Scopes to request, beside `openid`. Some providers have groups in a scope of their own.",
+        ["email"],
+        own=True,
+        most=_SCOPES_MAX,
+    )
+    oidc_groups_claim: str = setting("Claim of the ID token that lists a person's groups.", "groups", own=True)
+    oidc_session: str = setting(
+        "How long a sign-in lasts, like `12h`: from 5 minutes to 30 days.",
+        "12h",
+        own=True,
+    )
+    console_trusted_proxies: tuple[Subnet, ...] = setting(
+        "Subnets of a proxy that signs people in to the console itself, and names them in `console_user_header`. Only"
+        " the address of the connection counts. The rules are those of `oidc_allowed`.",
+        [],
+        own=True,
+        most=_PROXIES_MAX,
+    )
+    console_user_header: str | None = setting(
+        "Header with the e-mail address of a person, like `X-Forwarded-Email`. The proxy must remove it from requests.",
+        None,
+        own=True,
+    )
+    console_groups_header: str | None = setting(
+        "Header with the groups of a person, separated by commas, like `X-Forwarded-Groups`.", None, own=True
     )

@@ -58,7 +58,7 @@ def delivery(settings: Settings) -> DeliveryOptions:
         memory_bytes=settings.delivery_memory_bytes,
         in_flight=settings.delivery_in_flight,
         disable_after_ms=settings.endpoint_failure_disable_after * HOUR,
-        proxy=_proxy(settings),
+        proxy=proxy(settings),
         verify_tls=not settings.dangerous_disable_tls_verification,
         whitelabel=settings.whitelabel_headers,
         gone_disables=settings.endpoint_disable_on_gone,
@@ -67,7 +67,8 @@ def delivery(settings: Settings) -> DeliveryOptions:
     )
 
 
-def _proxy(settings: Settings) -> Proxy | None:
+def proxy(settings: Settings) -> Proxy | None:
+    """Return the proxy of outgoing requests, or None."""
     if not settings.proxy_addr:
         return None
     return Proxy.of(settings.proxy_addr, settings.noproxy, resolves_names=settings.proxy_resolves_names)

@@ -46,6 +46,11 @@ _TITLE_MAX: Final = 64
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _PAGE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[\x21-\x7e]*)?")
 _ORIGIN: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)*(:\d{1,5})?")
+_THIS_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
+_SESSION_LEAST: Final = 300
+_SESSION_MOST: Final = 30 * _DAY
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_NOT_ABOUT_PEOPLE: Final = ("authorization", "cookie", "host", "origin", "x-forwarded-for", "x-forwarded-host")
 _NAME_BYTES: Final = 63
 _MAIL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _MAIL_MAX: Final = 254
@@ -203,6 +208,36 @@ def color_fault(color: str | None) -> str | None:
 def page_fault(url: str | None) -> str | None:
     """Return the fault of the URL of a web page, or None."""
     return None if url is None or _PAGE.fullmatch(url) else "must be a URL that starts with https:// or http://"
+
+
+def issuer_fault(url: str | None) -> str | None:
+    """Return the fault of the URL of a sign-in provider, or None: https, or http on this machine."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_url = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # for a port that is not a number
+        return "is not a URL"
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
+    if parts.query or parts.fragment:
+        return "must have no query or fragment"
+    is_valid = is_url and is_private and _PAGE.fullmatch(url)
+    return None if is_valid else "must be a URL that starts with https://"
+
+
+def session_fault(age: str) -> str | None:
+    """Return the fault of the duration of a session, or None."""
+    given = seconds(age)
+    is_valid = given is not None and _SESSION_LEAST <= given <= _SESSION_MOST
+    return None if is_valid else "must be a time like 12h, from 5m to 30d"
+
+
+def header_fault(name: str | None) -> str | None:
+    """Return the fault of the name of a request header, or None."""
+    if name is None or (_HEADER.fullmatch(name) and name.lower() not in _NOT_ABOUT_PEOPLE):
+        return None
+    return "must be the name of a header like X-Forwarded-Email"
 
 
 def origins_fault(origins: tuple[str, ...]) -> str | None:

@@ -6,6 +6,7 @@ import pytest
 from api.kit import ORG, SECRET, Api
 from portal.kit import Browser, FormOnPage, Site
 from portal.test_console import OTHER, undelivered
+from tidings import ids
 from tidings.clock import HOUR, rfc3339
 from tidings.core import lookup
 from tidings.core.access import issue_org_token
@@ -78,9 +79,13 @@ async def test_the_portal_of_an_application_opens_as_its_users_see_it(site: Site
 
     assert (200, f"/portal/{app}") == (browser.status, browser.path)
     [cookie] = [each for each in browser.client.cookies.jar if each.path == f"/portal/{app}"]
+    target = f"/portal/{app}/endpoint/new"
+    csrf = Session(cookie.value or "", form_key(SECRET)).form_token(target)
+    await browser.post(target, url="http://example.com/", csrf=csrf)
+    assert (200 if may else 403) == browser.status
+    assert (1 if may else 0) == len((await site.api.read(f"/app/{app}/endpoint"))["data"])
     token = {"authorization": f"Bearer {cookie.value}"}
-    made = await browser.client.post(f"/api/v1/app/{app}/endpoint", json={"url": "http://example.com/"}, headers=token)
-    assert (201 if may else 403) == made.status_code
+    assert 401 == (await browser.client.get(f"/api/v1/app/{app}/endpoint", headers=token)).status_code
 
 
 async def test_the_search_says_what_it_understood(site: Site) -> None:
@@ -335,6 +340,37 @@ async def test_the_keys_of_operators_are_for_the_command_line_alone(lite_site: S
     await browser.open("/console/org_00000000000SvixManagement00/key")
 
     assert (403, False) == (browser.status, key.key.hint in browser.text)
+
+
+async def test_pages_of_the_message_search_end_at_a_position_that_names_no_foreign_message(site: Site) -> None:
+    api = site.api
+    app, rows = await api.app(), range(2_400)
+    times = [api.clock.now() - 8 * (len(rows) - number) for number in rows]
+    messages = [ids.new(ids.MESSAGE, at) for at in times]
+    async with api.db.write() as tx:
+        await tx.run(
+            "INSERT INTO message (id, app_id, org_id, event_type, event_id)"
+            " SELECT id, :app, org, 'a.b', id FROM rows_of(:ids, :orgs) AS made(id, org)",
+            app=app,
+            ids=messages,
+            orgs=[ORG if number % 100 == 0 else OTHER for number in rows],
+        )
+    browser, found, shown = await site.console(), [], []
+
+    page = await browser.open(f"/console/{ORG}/message")
+    while True:
+        shown.append(str(browser.response.url))
+        found += [each for each in messages if each in browser.text and each in str(page.links)]
+        following = [link for link in page.links if "at=" in link]
+        if not following:
+            break
+        page = await browser.open(following[-1])
+        if str(browser.response.url) in shown:
+            break
+
+    assert sorted(messages[::100]) == sorted(set(found))  # those of the last step of a page are read again
+    foreign = [each for number, each in enumerate(messages) if number % 100]
+    assert not [each for each in foreign if each in " ".join(shown)]
 
 
 async def test_lists_are_paged(site: Site) -> None:

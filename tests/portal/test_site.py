@@ -114,7 +114,7 @@ async def test_a_revoked_key_ends_the_console_at_once_and_leads_to_the_sign_in(l
     page = await browser.open(f"/console/{ORG}")
 
     assert "/console/sign-in" == browser.path
-    assert "Your key or token has ended" in page.said
+    assert "Your access has ended" in page.said
 
 
 async def _revoke(api: Api, key_id: str) -> None:

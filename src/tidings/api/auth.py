@@ -95,6 +95,13 @@ class Gatekeeper:
             return False
         return await sessions.is_live(services, caller)
 
+    async def require_live_key(self, caller: Principal) -> None:
+        """Raise `unauthorized` if the caller has a key that has ended or changed."""
+        if self._keyring is not None:
+            await self._keyring.require_live(caller)
+        elif caller.key is not None:
+            raise unauthorized()
+
     def principal(self, header: bytes | None) -> Principal:
         """Return the caller that a header value identifies; raise `AppError` if the token is invalid.
 

@@ -96,6 +96,15 @@ class Keyring:
             return True
         return key is not None and key.version == principal.key.version and not key.has_ended(self._clock.now())
 
+    async def require_live(self, principal: Principal) -> None:
+        """Raise `unauthorized` if the caller's key has ended or changed since."""
+        if principal.key is None:
+            return
+        async with self._db.read() as read:
+            key = await api_keys.get(read, principal.key.id)
+        if key is None or key.version != principal.key.version or key.has_ended(self._clock.now()):
+            raise unauthorized("The API key has ended or changed.")
+
     @property
     def heard_since(self) -> int:
         """From when on the next heartbeat query has to report changes, on the clock of the database."""

@@ -4,17 +4,17 @@
 from typing import Any, Final
 
 from tidings.clock import HOUR
-from tidings.core import access, apps, lookup, rollups
-from tidings.core.access import PortalTerms
+from tidings.core import apps, lookup, rollups
 from tidings.core.apps import UpsertedApp
 from tidings.core.idempotency import Response
+from tidings.core.page_sessions import PREFIX, PageSession
 from tidings.errors import AppError, ErrorKind, Fault
 from tidings.ids import APP
 from tidings.model import text
 from tidings.model.app import App, AppDraft
 from tidings.model.page import Page
 from tidings.model.rollup import Owner
-from tidings.model.token import VIEW_ONLY
+from tidings.portal.people import new_id
 from tidings.portal.request import CONSOLE, PageRequest
 from tidings.portal.response import Answer, Redirect
 from tidings.portal.sessions import PORTAL_COOKIE, CookieTerms
@@ -75,13 +75,29 @@ async def _created(page: PageRequest, draft: AppDraft) -> Answer:
 
 async def open_portal(page: PageRequest) -> Answer:
     """Sign this browser in to the application's portal for an hour, and open it."""
-    capabilities = VIEW_ONLY if page.form["access"] == "read-only" else None
-    terms = PortalTerms(_PORTAL_MS, capabilities=capabilities)
-    token = access.issue_portal_token(page.context.signer, page.app, terms, page.now)
+    token = page.context.page_sessions.issue(_opened(page))
     path = f"{page.base}/portal/{page.app.id}"
     is_embedded = bool(page.context.branding.frame_ancestors)
     cookie = CookieTerms(PORTAL_COOKIE, path, page.cookie.is_secure, is_embedded)
     return Redirect(path, (cookie.set_cookie(token, _PORTAL_MS // 1_000),))
+
+
+def _opened(page: PageRequest) -> PageSession:
+    """Return a session of the portal that ends with what opened it: a key, a person's session or the rules."""
+    caller, made, token = page.principal, page.context.page_sessions, page.session.token
+    is_person = page.session.is_proxied or token.startswith(PREFIX)
+    return PageSession(
+        id=made.read(token).id if token.startswith(PREFIX) else new_id(),
+        org_id=page.app.org_id,
+        app_id=page.app.id,
+        issued_at=page.now,
+        until=min(page.now + _PORTAL_MS, caller.until),
+        author=caller.author,
+        is_read_only=page.form["access"] == "read-only",
+        terms=made.terms if is_person else None,
+        key_id=None if caller.key is None else caller.key.id,
+        key_version=0 if caller.key is None else caller.key.version,
+    )
 
 
 VIEWS: Final = (

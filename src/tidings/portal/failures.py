@@ -12,6 +12,7 @@ from tidings.ids import APP
 from tidings.portal import rendering, sign_in
 from tidings.portal.branding import Branding
 from tidings.portal.context import PortalContext
+from tidings.portal.people import NOT_ALLOWED
 from tidings.portal.request import PORTAL
 from tidings.portal.response import Answer, Html, Redirect
 
@@ -44,6 +45,8 @@ _PORTAL_ENDED: Final = (
     " here."
 )
 _NOT_FOUND: Final = "It was deleted, or its address is incomplete, or you may not see it."
+_EXPLAINED: Final = ("stale_form", "foreign_form", NOT_ALLOWED)
+"""The codes of refusals whose detail is for the user."""
 _FORBIDDEN: Final = "Your access does not include it. Ask for another link or key."
 
 
@@ -103,6 +106,6 @@ def _words(error: AppError | None) -> tuple[str, str, int]:
         detail = _PORTAL_ENDED
     elif error.kind is ErrorKind.NOT_FOUND:
         detail = _NOT_FOUND
-    elif error.kind is ErrorKind.FORBIDDEN and error.code not in ("stale_form", "foreign_form"):
+    elif error.kind is ErrorKind.FORBIDDEN and error.code not in _EXPLAINED:
         detail = _FORBIDDEN
     return _TITLES[error.kind], detail, _STATUS[error.kind]

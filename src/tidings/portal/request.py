@@ -8,7 +8,6 @@ from urllib.parse import quote, unquote, urlencode
 
 from tidings.asgi.stream import Stream
 from tidings.clock import SECOND
-from tidings.core import sessions
 from tidings.core.changes import Subject, SubjectKind
 from tidings.core.idempotency import scoped_key
 from tidings.core.services import Services
@@ -73,6 +72,8 @@ class PageRequest:
     session: Session
     principal: Principal
     """The caller, narrowed to the organization and the application of the page."""
+    renew: Callable[[], Awaitable[Principal]]
+    """Checks the session again, while a page is open."""
     shell: str
     """`portal` or `console`: which navigation surrounds the page."""
     base: str
@@ -202,8 +203,7 @@ class PageRequest:
     async def _may_still_read(self) -> bool:
         """Return whether the session is valid with the same rights; True if the database cannot be read."""
         try:
-            caller = await self.context.authenticate(b"Bearer " + self.session.token.encode())
-            await sessions.require_live(self.services, caller)
+            caller = await self.renew()
             if caller.org_id != self.org_id and not caller.is_operator:
                 return False
             if _rights(caller) != _rights(self.principal):

@@ -35,6 +35,8 @@ class Session:
     token: str
     """The token or key in the cookie; never shown on a page."""
     form_key: bytes
+    is_proxied: bool = False
+    """Whether a proxy signs the person in; then there is no cookie, and nothing to sign out of here."""
 
     def form_token(self, target: str) -> str:
         """Return the token of a form that is sent to this path."""

@@ -165,11 +165,34 @@ def _seconds_left(request: OpenRequest, principal: Principal) -> int | None:
     return max(0, (principal.until - request.context.services.clock.now()) // SECOND)
 
 
+def console_form(  # noqa: PLR0913 - the parts of one page
+    request: OpenRequest,
+    *,
+    problem: str = "",
+    notice: str = "",
+    target: str = "",
+    status: int = HTTPStatus.OK,
+    is_key_given: bool = False,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Html:
+    """Return the sign-in page of the console, with a problem or a notice; `target` is where the browser goes next."""
+    provider = request.context.provider
+    page = request.page(
+        "sign_in_console.html",
+        problem=problem,
+        notice=notice,
+        next=target,
+        provider="" if provider is None else provider.host,
+        is_key_given=is_key_given,
+    )
+    return Html(page.text, status, headers)
+
+
 async def console_page(request: OpenRequest) -> Answer:
     """Show the sign-in page of the console."""
-    problem = "Your key or token has ended." if request.query["why"] == "ended" else ""
+    problem = "Your access has ended. Sign in again." if request.query["why"] == "ended" else ""
     notice = "You are signed out." if request.query["done"] == "signed_out" else ""
-    return request.page("sign_in_console.html", problem=problem, notice=notice, next=request.query["next"])
+    return console_form(request, problem=problem, notice=notice, target=request.query["next"])
 
 
 async def sign_in_console(request: OpenRequest) -> Answer:
@@ -183,16 +206,23 @@ async def sign_in_console(request: OpenRequest) -> Answer:
             raise
         problem = "This key or token is not valid."
     if problem:
-        return request.page("sign_in_console.html", status=401, problem=problem, notice="", next=target)
+        return console_form(request, problem=problem, target=target, status=HTTPStatus.UNAUTHORIZED, is_key_given=True)
     header = cookie(request.context, request.scope, CONSOLE, {}).set_cookie(token)
-    is_inside = target.startswith("/console/") and "//" not in target and _PATH.fullmatch(target) is not None
-    return Redirect(request.base + (target if is_inside else "/console"), (header,))
+    return Redirect(request.base + (target if inside(target) else "/console"), (header,))
+
+
+def inside(target: str) -> bool:
+    """Return whether a text is the path of a page of the console, and no address elsewhere."""
+    return target.startswith("/console/") and "//" not in target and _PATH.fullmatch(target) is not None
 
 
 async def sign_out_console(request: OpenRequest) -> Answer:
-    """Delete the console's cookie; the key itself stays valid."""
-    header = cookie(request.context, request.scope, CONSOLE, {}).delete_cookie()
-    return Redirect(f"{request.base}/console/sign-in?done=signed_out", (header,))
+    """Delete the console's cookie, and end the session of a person; a key itself stays valid."""
+    terms = cookie(request.context, request.scope, CONSOLE, {})
+    token = cookie_value(dict(request.scope["headers"]), terms.full_name)
+    if token is not None:
+        await request.context.page_sessions.end(token)
+    return Redirect(f"{request.base}/console/sign-in?done=signed_out", (terms.delete_cookie(),))
 
 
 ROUTES: Final[dict[str, dict[str, OpenHandler]]] = {

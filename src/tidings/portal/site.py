@@ -21,18 +21,19 @@ from tidings.asgi.location import base_path, base_url
 from tidings.asgi.notes import note
 from tidings.asgi.response_buffer import send_body
 from tidings.asgi.stream import Stream
-from tidings.core import access, lookup, sessions
+from tidings.core import access, lookup
 from tidings.core.services import as_app_error
-from tidings.errors import bad_request, forbidden, not_found, unauthorized
+from tidings.errors import bad_request, forbidden, not_found
 from tidings.ids import ORG, OrgId
 from tidings.model.app import App
 from tidings.model.token import Principal
 from tidings.portal import assets, failures, images, security, sign_in
 from tidings.portal.branding import theme
+from tidings.portal.callers import caller_of
 from tidings.portal.context import PortalContext
 from tidings.portal.request import CONSOLE, PORTAL, Form, PageRequest
 from tidings.portal.response import HTML, NO_STORE, Answer, Download, Html, Raw, Redirect
-from tidings.portal.sessions import Session, cookie_value, require_same_site, stale_form
+from tidings.portal.sessions import require_same_site, stale_form
 from tidings.portal.view import PREFIXES, Scope, View
 
 PATHS: Final = ("/portal", "/console", sign_in.LINK)
@@ -232,11 +233,8 @@ class _Page(_Endpoint):
             raise not_found()
         context, path = self._context, _storable(scope["path_params"])
         terms = sign_in.cookie(context, scope, place.shell, path)
-        token = cookie_value(dict(scope["headers"]), terms.full_name)
-        if token is None:
-            raise unauthorized("You are not signed in.", code="no_session")
-        session = Session(token, context.form_key)
-        principal = await self._admitted(place, token, path)
+        caller = await caller_of(context, scope, terms.full_name, is_console=place.shell == CONSOLE)
+        principal = await self._admitted(place, caller.principal, path)
         if isinstance(principal, Redirect):
             return Redirect(base_path(scope) + principal.location)
         note(scope, org=principal.org_id, app=principal.app_id or path.get("app_id"))
@@ -244,8 +242,9 @@ class _Page(_Endpoint):
         base = base_path(scope)
         page = PageRequest(
             context=context,
-            session=session,
+            session=caller.session,
             principal=principal,
+            renew=caller.renew,
             shell=place.shell,
             base=base,
             prefix=base + place.prefix.format(**path),
@@ -260,15 +259,13 @@ class _Page(_Endpoint):
         )
         if place.view.writes:
             page.form = await _form(context, scope, receive, place.view.form_bytes)
-            if not session.is_form_token(page.form["csrf"], scope["path"]):
+            if not caller.session.is_form_token(page.form["csrf"], scope["path"]):
                 raise stale_form()
         return await place.view.handler(page)
 
-    async def _admitted(self, place: _Place, token: str, path: dict[str, str]) -> Principal | Redirect:
+    async def _admitted(self, place: _Place, caller: Principal, path: dict[str, str]) -> Principal | Redirect:
         """Return the caller within the organization of the path; raise `AppError` if it may not open the view."""
-        caller = await self._context.authenticate(b"Bearer " + token.encode())
         self._context.admit(caller)
-        await sessions.require_live(self._context.services, caller)
         view = place.view
         if place.shell == PORTAL and caller.app_id is None:
             raise forbidden()

@@ -11,12 +11,13 @@ from tidings.api.context import Context
 from tidings.asgi.http import AsgiApp, AsgiReceive, AsgiScope, AsgiSend
 from tidings.core import changes
 from tidings.core.access import TokenSecrets
+from tidings.core.page_sessions import PageSessions
 from tidings.core.services import Services
 from tidings.core.tasks import BuildTask
 from tidings.model.app import App
 from tidings.model.task import NewTask
 from tidings.model.token import Principal
-from tidings.portal import images, sign_in, site
+from tidings.portal import images, oidc_sign_in, sign_in, site
 from tidings.portal.branding import Branding
 from tidings.portal.context import PortalContext
 from tidings.portal.images import BrandImage
@@ -24,6 +25,7 @@ from tidings.portal.live import Live
 from tidings.portal.sessions import form_key
 from tidings.portal.starters import ResendForm, StartOnEndpoint, TaskStarters
 from tidings.portal.table import VIEWS
+from tidings.server import signing_in
 from tidings.server.extension import AddedPages, Extension
 from tidings.settings import ConfigError, Settings
 from tidings.storage.drivers.database import Database, Read
@@ -44,11 +46,15 @@ def pages(
     added = AddedPages()
     if extension is not None:
         added = extension.bind(context.services, context.acceptor, context.gatekeeper.signer)
+    people = signing_in.people(settings)
     portal = PortalContext(
         services=context.services,
         acceptor=context.acceptor,
         authenticate=context.gatekeeper.authenticate,
         signer=context.gatekeeper.signer,
+        page_sessions=PageSessions(
+            secrets.current, context.services, context.gatekeeper.require_live_key, people.terms
+        ),
         form_key=form_key(secrets.current),
         estimate=context.estimate,
         status=context.status,
@@ -62,10 +68,13 @@ def pages(
         header_prefix="webhook" if settings.whitelabel_headers else "svix",
         portal_url=context.portal_url,
         branding=branding_of(settings),
+        people=people,
+        provider=signing_in.provider(settings, context.services.clock),
+        proxy=signing_in.trusted_proxy(settings, people),
         settings={name: (text, setting_origins.get(name, "")) for name, text in settings.masked().items()},
         more_tabs=added.tabs,
     )
-    built = site.build(portal, (*VIEWS, *added.views), {**sign_in.ROUTES, **added.open_routes})
+    built = site.build(portal, (*VIEWS, *added.views), {**sign_in.ROUTES, **oidc_sign_in.ROUTES, **added.open_routes})
     return Pages(_beside(built, added.apps), (*site.PATHS, *added.apps))
 
 
