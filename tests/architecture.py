@@ -144,6 +144,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
     "cli.task_run": ("tidings.cli.task_commands",),
     "cli.token": ("tidings.cli.issuing",),
     "server.mailing": ("tidings.delivery.smtp",),
+    "model.yaml_text": ("yaml",),
     "server.serving": ("tidings.server.metrics", "tidings.server.tracing"),
     "tasks.archive": ("datamodel_code_generator",),
 }

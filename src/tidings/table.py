@@ -18,6 +18,7 @@ from tidings.api import (
     endpoint_stats,
     endpoints,
     environments,
+    event_type_imports,
     event_types,
     examples,
     exports,
@@ -43,6 +44,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *event_types.ROUTES,
     *connectors.ROUTES,
     *environments.ROUTES,
+    *event_type_imports.ROUTES,
     *examples.ROUTES,
     *exports.ROUTES,
     *batches.ROUTES,  # these two precede the paths that end in a message id

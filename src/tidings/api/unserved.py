@@ -36,11 +36,6 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
         """,
     ),
     (
-        "Import is not supported; `PUT /event-type/{event_type_name}` sets the schemas of one event type.",
-        "/api/v1",
-        "POST /event-type/import/openapi v1.event-type.import-openapi",
-    ),
-    (
         "Polling endpoints are not supported; messages are delivered as webhooks.",
         "/api/v1",
         """

@@ -98,6 +98,10 @@ class CoreTuning:
     """The most API keys of one organization."""
     integrations_per_application: int = 100
     """The most integrations of one application."""
+    import_active_types: int = 20_000
+    """The most active event types of an organization that an import compares with a document."""
+    import_stored_bytes: int = 32 * 1024 * 1024
+    """The most bytes of stored schemas that an import compares, because memory holds them."""
     key_trusted_seconds: float = 2.0
     """How long a key counts as valid after the last news from the database."""
     key_use_seconds: float = 60.0
