@@ -131,7 +131,7 @@ def foreign() -> Iterator[str]:
 
 
 # Public operations that are served in part, and the missing part.
-PARTLY = {"v1.authentication.app-portal-access": "The token works; the portal's page is a placeholder."}
+PARTLY: dict[str, str] = {}
 # Groups of operations that a coming release will serve.
 PLANNED = ("v1.endpoint.transformation.",)
 # Served beyond the public operations: internal ones of Svix's document, and our own.
@@ -173,6 +173,15 @@ OWN = (
 )
 
 
+def internal() -> Iterator[tuple[str, str, str, str]]:
+    """Yield each internal operation of the contract: its id, its route, whether it is served, and a note."""
+    reasons = {each.operation: each.reason for each in OF_SDKS}
+    lines = (CHECKOUT / "scripts" / "internal_operations.txt").read_text().splitlines()
+    for method, path, operation in (line.split() for line in lines if not line.startswith("#")):
+        served = "yes" if operation in INTERNAL else "501" if operation in reasons else "404"
+        yield operation, f"{method} {path}", served, reasons.get(operation, "")
+
+
 def public() -> Iterator[tuple[str, str, str, str]]:
     """Yield each public operation of the contract: its id, its route, whether it is served, and a note."""
     for route in TABLE:
@@ -180,15 +189,26 @@ def public() -> Iterator[tuple[str, str, str, str]]:
             note = PARTLY.get(route.operation, "")
             yield route.operation, f"{route.method} {PREFIX}{route.path}", "partly" if note else "yes", note
     for each in UNSERVED:
-        served = "planned" if each.operation.startswith(PLANNED) else "no"
+        served = "planned" if each.operation.startswith(PLANNED) else "501"
         yield each.operation, f"{each.method} {each.path}", served, each.reason
 
 
 def totals() -> Iterator[str]:
-    counted = Counter(served for _, _, served, _ in public())
-    yield "| served | partly | planned | no | all |"
-    yield "|---|---|---|---|---|"
-    yield f"| {counted['yes']} | {counted['partly']} | {counted['planned']} | {counted['no']} | {counted.total()} |"
+    counted = {
+        "public": Counter(served for _, _, served, _ in public()),
+        "internal": Counter(served for _, _, served, _ in internal()),
+    }
+    counted["all"] = counted["public"] + counted["internal"]
+    columns = ("yes", "partly", "planned", "501", "404")
+    yield f"| operations | {' | '.join(columns)} | all |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, numbers in counted.items():
+        yield f"| {name} | {' | '.join(str(numbers[each]) for each in columns)} | {numbers.total()} |"
+
+
+def served() -> str:
+    """Return the number of operations of the contract that are served."""
+    return str(sum(each in ("yes", "partly") for _, _, each, _ in (*public(), *internal())))
 
 
 def contract() -> Iterator[str]:
@@ -202,15 +222,24 @@ def beyond() -> Iterator[str]:
     yield "| operation | route | |"
     yield "|---|---|---|"
     for route in TABLE:
-        if route.operation in INTERNAL + OWN:
-            kind = "internal operation" if route.operation in INTERNAL else ""
-            yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {kind} |"
+        if route.operation in OWN:
+            yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {route.summary} |"
+
+
+def internals() -> Iterator[str]:
+    yield "| operation | route | served | |"
+    yield "|---|---|---|---|"
+    for operation, route, found, note in internal():
+        yield f"| `{operation}` | `{route}` | {found} | {note} |"
 
 
 def of_sdks() -> Iterator[str]:
     yield "| operation | route | |"
     yield "|---|---|---|"
+    known = {operation for operation, _, _, _ in internal()}
     for each in OF_SDKS:
+        if each.operation in known:
+            continue
         yield f"| `{each.operation}` | `{each.method} {each.path}` | {each.reason} |"
 
 
@@ -243,13 +272,18 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "contract": contract,
     "beyond": beyond,
     "of_sdks": of_sdks,
+    "internals": internals,
     "server_settings": server_settings,
 }
+NUMBERS: dict[str, Callable[[], str]] = {"served": served}
+NUMBER = re.compile(r"(?P<begin><!-- number (?P<name>\w+) -->)[^\n]*?(?P<end><!-- end -->)")
+"""A number inside of a line."""
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 
 
 def filled(page: str) -> str:
     """Return a page with its generated parts as the code has them now."""
+    page = NUMBER.sub(lambda part: part["begin"] + NUMBERS[part["name"]]() + part["end"], page)
     return PART.sub(lambda part: part["begin"] + "\n".join((*PARTS[part["name"]](), "")) + part["end"], page)
 
 

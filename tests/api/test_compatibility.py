@@ -66,6 +66,12 @@ def test_the_page_lists_every_public_operation(shared_dir: Path) -> None:
     assert set() == public - set(expected), "add operations that the contract does not have to OWN in scripts/docs.py"
     assert expected == sorted(operation for operation, _, _, _ in docs.public())
     assert set(docs.INTERNAL) <= internal
+    assert {(operation, route) for operation, route, _, _ in docs.internal()} == {
+        (operation["operationId"], f"{method.upper()} {path}")
+        for path, methods in svix["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("x-internal")
+    }
     assert set() == set(docs.OWN) & (internal | set(expected))
 
 
