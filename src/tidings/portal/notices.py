@@ -23,6 +23,7 @@ _SENTENCES: Final = {
     "resent_all": "The selected messages are sent now.",
     "resent_some": "Some of the messages cannot be sent: their endpoint is disabled, or their payload is deleted.",
     "nothing_selected": "No message is selected. Select some, and repeat it.",
+    "imported": "The event types of the document are imported.",
     "started": "The task has started.",
     "revoked": "The key is revoked. Every node refuses it within two seconds.",
 }

@@ -8,6 +8,7 @@ from tidings.portal import (
     console_applications,
     console_event_types,
     console_home,
+    console_import,
     console_keys,
     console_messages,
     console_undelivered,
@@ -39,5 +40,6 @@ VIEWS: Final[tuple[View, ...]] = (
     *console_messages.VIEWS,
     *console_undelivered.VIEWS,
     *console_event_types.VIEWS,
+    *console_import.VIEWS,
     *console_keys.VIEWS,
 )
