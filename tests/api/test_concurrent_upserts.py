@@ -6,18 +6,35 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 
 from api.kit import Api, Json
 
 MANY = 20
+REPEATS = 10
 MESSAGE: Json = {"eventType": "a.b", "payload": {}}
 NEW: Json = {"name": "n", "uid": "new"}
 
 
+async def _call(api: Api, method: str, path: str, **more: Any) -> httpx.Response:
+    """Call as a client does: repeat a request that a busy machine did not admit in time, as its response says.
+
+    A database on a busy machine makes requests wait longer than any of its timeouts. How often work that met another
+    writer is repeated within one request is a fact of `retried`.
+    """
+    response = await api.call(method, path, **more)
+    for _ in range(REPEATS):
+        if response.status_code != 503:
+            break
+        assert "repeat the request later" in response.json()["detail"]
+        response = await api.call(method, path, **more)
+    return response
+
+
 async def _all_at_once(api: Api, method: str, path: str, body: Callable[[int], Json]) -> list[tuple[int, Any]]:
     """Make many concurrent calls; every call has its own body."""
-    answers = await asyncio.gather(*(api.call(method, path, json=body(number)) for number in range(MANY)))
+    answers = await asyncio.gather(*(_call(api, method, path, json=body(number)) for number in range(MANY)))
     return [(each.status_code, each.json()) for each in answers]
 
 
@@ -98,7 +115,7 @@ async def test_an_upsert_beside_concurrent_deletions_succeeds(
 ) -> None:
     async def deleted() -> list[tuple[int, Any]]:
         for _ in range(MANY):
-            assert (await api.call("DELETE", removed)).status_code in (204, 404)
+            assert (await _call(api, "DELETE", removed)).status_code in (204, 404)
         return []
 
     rounds = [_all_at_once(api, method, path, lambda _: body) for _ in range(3)]

@@ -53,10 +53,12 @@ async def put(
     async def work(tx: Write) -> UpsertedEventType:
         proposed = from_draft(org_id, draft, services.now())
         before = await event_types.find_locked(tx, org_id, draft.name)
-        if before is None:
-            if not await event_types.add(tx, proposed):
-                raise Busy("another request has just created the event type")  # the retry replaces it
+        if before is None and await event_types.add(tx, proposed):
             return UpsertedEventType(proposed, is_new=True)
+        # Without a row and not added: another request has just created it. A retry would lose to the next deletion.
+        before = before or await event_types.find_locked(tx, org_id, draft.name)
+        if before is None:
+            raise Busy("another request has just deleted the event type")  # the retry creates it
         after = replace(proposed, created_at=before.created_at)
         await event_types.change(tx, after)
         return UpsertedEventType(after, is_new=False)
