@@ -36,7 +36,7 @@ async def until(db: Database, count: str) -> None:
 async def test_a_migration_waits_briefly_for_a_lock_and_is_repeated(db: Database, postgres_dsn: str) -> None:
     async with db.write() as holder:
         await holder.rows("SELECT 1 FROM application")  # blocks ALTER TABLE until the transaction ends
-        with pytest.raises(SchemaError, match="0002_column found its tables locked in 2 attempts"):
+        with pytest.raises(SchemaError, match=f"{COLUMN.version:04}_column found its tables locked in 2 attempts"):
             await migrate(db, (*known_migrations(), COLUMN), QUICK)
         waiting = asyncio.create_task(migrate(db, (*known_migrations(), COLUMN), MigrationTuning(pause_seconds=0.001)))
         await until(db, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE application%'")

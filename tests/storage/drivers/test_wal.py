@@ -154,7 +154,7 @@ async def test_a_commit_without_a_sync_is_synced_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, then_synced: bool, rows: int, waits: int
 ) -> None:
     """One wait for the disk covers all earlier writers, and is made only if the caller has written."""
-    tuning = StorageTuning(wal_sync_seconds=0.05)
+    tuning = StorageTuning(wal_sync_seconds=1.0)  # later than the three writes
     db = await _table(tmp_path / "a.db", tuning)
     waited: list[int] = []
     monkeypatch.setattr("os.fdatasync", waited.append)
