@@ -28,8 +28,26 @@ hypothesis.settings.load_profile("tidings")
 pytest_terminal_summary = chaos_report.pytest_terminal_summary
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_POSTGRES = "no PostgreSQL: set TIDINGS_TEST_PG to a server's URL, or install one (apt-get install postgresql)"
-LONGEST = ("tests/faults", "tests/codegen", "tests/demo", "tests/tasks/kinds", "tests/sdk")
-"""Folders whose single tests take seconds. A worker that began one of these last would delay the whole run."""
+LONGEST = (
+    "tests/faults/test_workers.py",
+    "tests/demo",
+    "tests/tasks/kinds/test_export.py",
+    "tests/tasks/test_runner.py",
+    "tests/codegen",
+    "tests/faults",
+    "tests/tasks",
+    "tests/sdk",
+    "tests/deploy",
+    "tests/storage/tables/test_delivery_state_machine.py",
+    "tests/storage/tables/test_task_plans.py",
+    "tests/api/test_lists.py",
+    "tests/api/test_attempt",
+    "tests/api/test_document.py",
+    "tests/api/test_stateful.py",
+    "tests/delivery",
+    "tests/cli",
+)
+"""Files and folders in the order of their duration. A worker that began one of these last would delay the whole run."""
 POSTGRES_FIXTURES = {"postgres_binaries", "postgres_cluster", "private_cluster", "postgres_dsn", "postgres_template"}
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker
 
