@@ -121,6 +121,7 @@ def test_a_kept_demo_serves_its_console_until_ctrl_c(folder: Path) -> None:
             if "tidings tasks list" in line:
                 break
         variables = dict(re.findall(r"export (TIDINGS_\w+)=(\S+)", said))
+        assert {"TIDINGS_URL", "TIDINGS_TOKEN"} <= set(variables), said
         found = httpx.post(
             f"{variables['TIDINGS_URL']}/console/sign-in",
             data={"key": variables["TIDINGS_TOKEN"]},

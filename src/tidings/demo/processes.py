@@ -21,7 +21,7 @@ from tidings.config import foreign
 
 HOST: Final = "127.0.0.1"
 _LOOK_SECONDS: Final = 0.02
-_START_SECONDS: Final = 20.0
+_START_SECONDS: Final = 60.0
 _LOG_SHOWN: Final = 2_000
 
 
