@@ -55,7 +55,7 @@ def paths(url: str) -> dict[str, Any]:
     return {"db_dsn": url, "whitelist_subnets": "[127.0.0.1/32]", "shutdown_grace": "3"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # four installations, each a minute on a busy machine
 async def test_machines_on_postgresql_are_upgraded_one_after_the_other_under_load(
     old: Path, new: Path, postgres_dsn: str, tmp_path: Path
 ) -> None:
@@ -85,7 +85,7 @@ async def test_machines_on_postgresql_are_upgraded_one_after_the_other_under_loa
     assert senders.ids == await stored(postgres_dsn) == set(received(receiver))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_the_story_of_a_machine(old: Path, new: Path, tmp_path: Path) -> None:
     """Install, serve under the unit, fire an alert, back up, upgrade under load, restore: each step from the pages."""
     machine = Machine(tmp_path / "machine", old)

@@ -152,9 +152,11 @@ class Senders:
     async def work(self, server: Live) -> None:
         """Run one client."""
         line = _Line(server)
-        while not self._stopping:
-            await self._send(line, f"auto_{uuid.uuid4()}")
-        line.close()
+        try:
+            while not self._stopping:
+                await self._send(line, f"auto_{uuid.uuid4()}")
+        finally:
+            line.close()
 
     async def _send(self, line: _Line, key: str) -> None:
         body = json.dumps({"eventType": "fault.test", "payload": {"key": key}}).encode()
