@@ -118,3 +118,24 @@ async def test_a_wait_is_limited_in_case_the_clock_is_set(clock: ManualClock) ->
     await asyncio.sleep(0)
     clock.advance(3_600 * SECOND)  # no event reports that
     assert await waiting
+
+
+async def test_a_deferred_endpoint_is_claimed_at_the_end_of_its_deferral_also_after_a_claim_without_rows_of_it(
+    schedule: ClaimSchedule, clock: ManualClock
+) -> None:
+    schedule.defer("ep_1", 2.0)
+    schedule.begin()
+    schedule.end()
+
+    schedule.wake_for(["ep_1"])
+
+    clock.advance(1_999)
+    assert not await is_due(schedule)
+    clock.advance(2)
+    assert await is_due(schedule)
+
+
+async def test_no_endpoint_wakes_nothing(schedule: ClaimSchedule) -> None:
+    schedule.wake_for([])
+
+    assert not await is_due(schedule)

@@ -40,10 +40,16 @@ class ClaimSchedule:
         self._changed.set()
 
     def wake_for(self, endpoint_ids: Iterable[str]) -> None:
-        """Claim now, unless all of these endpoints are deferred."""
+        """Claim now, or when the first of these endpoints is not deferred any more.
+
+        A claim that found no due row of a deferred endpoint has removed the time at which its deferral ends.
+        """
         now = self._clock.monotonic()
-        if any(self._deferred_until.get(endpoint_id, now) <= now for endpoint_id in endpoint_ids):
+        left = min((self._deferred_until.get(endpoint_id, now) - now for endpoint_id in endpoint_ids), default=None)
+        if left is not None and left <= 0:
             self.wake()
+        elif left is not None:
+            self.due_at(self._clock.now() + int(left * SECOND) + 1)
 
     def due_at(self, timestamp: int) -> None:
         """Claim no later than the given time."""
