@@ -777,3 +777,17 @@ CREATE TABLE mail (
     -- Chosen at each claim. A node that has another one changes nothing.
     claim TEXT COLLATE "C" NOT NULL
 );
+
+-- Transformations ------------------------------------------------------------------------------------------------
+
+-- The script of an endpoint. `endpoint.is_transformed` says whether it is in use, so that nothing else reads this table
+-- for endpoints without one. Deleted with the application.
+CREATE TABLE transformation (
+    endpoint_id TEXT COLLATE "C" PRIMARY KEY,
+    code TEXT COLLATE "C",
+    -- A JSON object of strings, encrypted if there is a main secret, as the headers of endpoints are.
+    variables TEXT COLLATE "C" NOT NULL,
+    -- Kept without a script, too; then the endpoint is not transformed.
+    enabled SMALLINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);

@@ -673,3 +673,17 @@ CREATE TABLE mail (
     -- Chosen at each claim. A node that has another one changes nothing.
     claim TEXT NOT NULL
 );
+
+-- Transformations ------------------------------------------------------------------------------------------------
+
+-- The script of an endpoint. `endpoint.is_transformed` says whether it is in use, so that nothing else reads this table
+-- for endpoints without one. Deleted with the application.
+CREATE TABLE transformation (
+    endpoint_id TEXT PRIMARY KEY,
+    code TEXT,
+    -- A JSON object of strings, encrypted if there is a main secret, as the headers of endpoints are.
+    variables TEXT NOT NULL,
+    -- Kept without a script, too; then the endpoint is not transformed.
+    enabled SMALLINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);

@@ -143,6 +143,7 @@ INTERNAL = (
     "v1.management.authentication.patch-api-token",
     "v1.management.authentication.update-api-token",
     "v1.endpoint.get-throttling-status",
+    "v1.endpoint.transformation.simulate",
     "v1.event-type.export-openapi",
     "v1.message-attempt.count-by-endpoint",
     "v1.message.broadcast",

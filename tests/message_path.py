@@ -20,6 +20,7 @@ from tidings.delivery.role import DeliveryOptions, DeliveryRole
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import DEFAULT_ORG
 from tidings.model.message import AcceptedMessage, Draft
+from tidings.sandbox.pool import Sandbox
 from tidings.storage.drivers.database import Database
 
 DAY_MS = 86_400_000
@@ -82,6 +83,7 @@ async def running(
     delivering: DeliveryOptions | None = None,
     tuning: DeliveryTuning = DeliveryTuning(),
     core: CoreTuning = CoreTuning(),
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[Path]:
     """Run a message path; without terms it accepts messages and delivers nothing."""
     clock = clock or SystemClock()
@@ -89,7 +91,7 @@ async def running(
     if delivering is None:
         yield Path(db, AcceptBatcher(db, clock, routing, tuning=core), routing, None)
         return
-    delivery = DeliveryRole(db, clock, routing, delivering, tuning=tuning)
+    delivery = DeliveryRole(db, clock, routing, delivering, sandbox=sandbox, tuning=tuning)
     accept = AcceptBatcher(db, clock, routing, delivery.sink, core)
     await delivery.start()
     try:

@@ -204,6 +204,25 @@ class DeliverySettings(StorageSettings):
         default=False,
         own=True,
     )
+    transformation_timeout: int = setting(
+        "Milliseconds that the script of a transformation may take, 10 to 1,000. It is stopped afterwards.",
+        100,
+        own=True,
+        bounds=(10, 1_000),
+    )
+    transformation_memory: int = setting(
+        "Bytes of memory that the script of a transformation may take.",
+        16 * 1024 * 1024,
+        own=True,
+        bounds=(4 * 1024 * 1024, 256 * 1024 * 1024),
+    )
+    transformation_processes: int = setting(
+        "Processes that run the scripts of transformations, for one `serve`. They start when a script is to run, and"
+        " end after a minute without one.",
+        2,
+        own=True,
+        bounds=(1, 64),
+    )
     dangerous_disable_tls_verification: bool = setting(
         "Do not verify the TLS certificates of receivers.", default=False
     )

@@ -28,6 +28,7 @@ from tidings.api import (
     messages,
     operational_endpoints,
     status,
+    transformations,
     undelivered,
 )
 from tidings.api.routes import AnyRoute
@@ -41,6 +42,7 @@ TABLE: Final[tuple[AnyRoute, ...]] = (
     *endpoint_headers.ROUTES,
     *endpoint_stats.ROUTES,
     *endpoint_health.ROUTES,
+    *transformations.ROUTES,
     *event_types.ROUTES,
     *connectors.ROUTES,
     *environments.ROUTES,

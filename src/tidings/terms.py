@@ -10,6 +10,8 @@ from tidings.clock import HOUR, SECOND
 from tidings.delivery.address import AddressPolicy
 from tidings.delivery.proxy import Proxy
 from tidings.delivery.role import DeliveryOptions
+from tidings.sandbox.pool import SandboxOptions
+from tidings.sandbox.process import Limits
 from tidings.settings import ConfigError, Settings
 from tidings.tasks.runner import RunnerLimits
 
@@ -22,6 +24,7 @@ _SHARED: Final = (
     "max_connections",
     "request_rate_limit",
     "tasks_per_process",
+    "transformation_processes",
 )
 """The settings that bound all workers of one `serve` together, and are divided by their number."""
 
@@ -65,6 +68,12 @@ def delivery(settings: Settings) -> DeliveryOptions:
         attempt_headers=settings.attempt_headers,
         mails=bool(settings.notify_email),
     )
+
+
+def sandbox(settings: Settings) -> SandboxOptions:
+    """Return the options of the processes that run scripts."""
+    limits = Limits(settings.transformation_timeout / SECOND, settings.transformation_memory)
+    return SandboxOptions(limits, settings.transformation_processes, https_only=settings.endpoint_https_only)
 
 
 def proxy(settings: Settings) -> Proxy | None:

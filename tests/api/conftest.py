@@ -17,6 +17,8 @@ from tidings.core.keyring import Keyring
 from tidings.core.notifier import Notifier
 from tidings.core.routing import RoutingCache
 from tidings.core.services import Services
+from tidings.sandbox.pool import Sandbox, SandboxOptions
+from tidings.sandbox.process import Limits
 from tidings.storage.drivers.store import opened
 from tidings.tasks.catch_up import CATCHING_UP
 from tidings.tasks.estimator import Estimator
@@ -52,7 +54,8 @@ async def opened_api(url: str) -> AsyncIterator[Api]:
     keyring = Keyring(db, clock)
     keyring.hear({}, asked_at=float("inf"), now=clock.now())
     notifier = Notifier(deliveries=woken.extend, routing=routing.drop, keys=keyring.drop)
-    services = Services(db, clock, notifier, Idempotency(db, clock), KINDS)
+    sandbox = Sandbox(SandboxOptions(Limits(3.0)))  # slow machines get time; scripts that need it all are few
+    services = Services(db, clock, notifier, Idempotency(db, clock), KINDS, sandbox=sandbox)
     acceptor = AcceptBatcher(db, clock, routing)
     estimate = Estimator(db, clock, handlers(clock, notifier), FIRST_RATES).estimate
     context = Context(
@@ -77,4 +80,5 @@ async def opened_api(url: str) -> AsyncIterator[Api]:
         )
     await context.task_watcher.close()
     await acceptor.close()
+    await sandbox.close()
     await db.close()

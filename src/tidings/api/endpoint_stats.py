@@ -28,7 +28,7 @@ class EndpointStats(Out, kw_only=True):
     fail: Count
     """The number of attempts that failed."""
     canceled: Count
-    """Always 0: no attempt is canceled."""
+    """The number of attempts that a transformation canceled."""
 
 
 class EndpointAttemptStats(Out, kw_only=True):
@@ -39,7 +39,7 @@ class EndpointAttemptStats(Out, kw_only=True):
     fail: Count
     """The number of attempts that failed."""
     canceled: Count
-    """Always 0: no attempt is canceled."""
+    """The number of attempts that a transformation canceled."""
 
 
 class RangeQuery(Query, kw_only=True):
@@ -60,7 +60,11 @@ async def get(call: Call[RangeQuery, Nothing]) -> Response:
         call.context.services, call.app, call.path["endpoint_id"], call.query.since, call.query.until
     )
     body = EndpointStats(
-        success=counts[MessageStatus.SUCCESS], pending=0, sending=0, fail=counts[MessageStatus.FAIL], canceled=0
+        success=counts[MessageStatus.SUCCESS],
+        pending=0,
+        sending=0,
+        fail=counts[MessageStatus.FAIL],
+        canceled=counts[MessageStatus.CANCELED],
     )
     return json_response(200, body)
 
@@ -73,7 +77,9 @@ async def attempts(call: Call[RangeQuery, Nothing]) -> Response:
     query = call.query
     since, until = stats.in_hours(query.since, query.until)
     counts = await stats.of_endpoint(call.context.services, call.app, call.path["endpoint_id"], since, until)
-    body = EndpointAttemptStats(success=counts[MessageStatus.SUCCESS], fail=counts[MessageStatus.FAIL], canceled=0)
+    body = EndpointAttemptStats(
+        success=counts[MessageStatus.SUCCESS], fail=counts[MessageStatus.FAIL], canceled=counts[MessageStatus.CANCELED]
+    )
     return json_response(200, body)
 
 

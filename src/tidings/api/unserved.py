@@ -28,14 +28,6 @@ class Unserved:
 # The reason, the common prefix of the paths, and the operations.
 _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
     (
-        "Transformations are not supported; payloads are sent unchanged.",
-        "/api/v1",
-        """
-        GET /app/{app_id}/endpoint/{endpoint_id}/transformation v1.endpoint.transformation.get
-        PATCH /app/{app_id}/endpoint/{endpoint_id}/transformation v1.endpoint.transformation.patch
-        """,
-    ),
-    (
         "Polling endpoints are not supported; messages are delivered as webhooks.",
         "/api/v1",
         """

@@ -19,11 +19,11 @@ _ENTRIES_MAX: Final = 20_000
 class RoutingCache:
     """The compiled routing of applications, by the reference in the request and by application id."""
 
-    __slots__ = ("_by_id", "_by_ref", "_db", "_encryption", "_refs")
+    __slots__ = ("_by_id", "_by_ref", "_db", "_refs", "encryption")
 
     def __init__(self, db: Database, encryption: Encryption = NO_ENCRYPTION) -> None:
         self._db = db
-        self._encryption = encryption
+        self.encryption = encryption
         self._by_ref: dict[tuple[str, str], Routing] = {}
         self._by_id: dict[str, Routing] = {}
         self._refs: dict[str, set[tuple[str, str]]] = {}
@@ -37,7 +37,7 @@ class RoutingCache:
         if read is None:
             async with self._db.read() as own:
                 return await self.load(org_id, ref, own)
-        found = await store.find(read, org_id, ref, self._encryption)
+        found = await store.find(read, org_id, ref, self.encryption)
         if found is not None:
             self._keep((org_id, ref), found)
         return found
@@ -46,7 +46,7 @@ class RoutingCache:
         """Return the routing of an application by its id; compile it if it is not cached."""
         found = self._by_id.get(app_id)
         if found is None:
-            found = await store.find_by_id(read, app_id, self._encryption)
+            found = await store.find_by_id(read, app_id, self.encryption)
             if found is not None:
                 self._keep((found.org_id, app_id), found)
         return found

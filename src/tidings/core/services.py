@@ -2,7 +2,7 @@
 """The services that use cases receive, and the mapping of database errors to responses."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tidings import observe
@@ -17,6 +17,7 @@ from tidings.ids import STEP_MS, OrgId
 from tidings.model.encryption import NO_ENCRYPTION, Encryption
 from tidings.model.message import AcceptedMessage, Draft
 from tidings.model.task_kind import NO_KINDS, TaskKinds
+from tidings.sandbox.pool import Sandbox
 from tidings.storage.drivers.database import Busy, Database, Duplicate, Unavailable, Write
 
 AcceptResult = AcceptedMessage | AppError
@@ -84,6 +85,8 @@ class Services:
     oldest_message: Callable[[], int | None] = lambda: None
     """Returns the time of the oldest message whose id is older than its transaction, while it is stored, or None."""
     heartbeat: Heartbeat | None = None
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    """Runs the scripts of transformations; without one it has no process."""
     tuning: CoreTuning = CoreTuning()
 
     async def is_healthy(self) -> bool:

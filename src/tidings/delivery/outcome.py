@@ -22,8 +22,8 @@ from tidings.storage.tables.settlement import AttemptRow
 GONE: Final = 410
 KEPT_BYTES: Final = 20_000
 OVERLOAD_WAIT_SECONDS: Final = 60
-FAILED: Final = ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response")
-"""The classes of failed attempts: by status, without a response in time, or without a valid one."""
+FAILED: Final = ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response", "transformation")
+"""The classes of failed attempts: by status, without a response in time, without a valid one, or without a request."""
 JITTER: Final = 0.2
 """Fraction by which a wait is randomly longer or shorter, so that retries of one burst spread out."""
 
@@ -35,6 +35,7 @@ class SendResult:
     delivery: Delivery
     attempt: AttemptRow | None = None
     delivered: bool = False
+    """Whether the delivery has ended and is no failure: it was accepted, or `canceled`."""
     next_at: int | None = None
     discarded: bool = False
     aborted: bool = False
@@ -44,6 +45,8 @@ class SendResult:
     """The class of a failed attempt, one of `FAILED`."""
     health_events: tuple[HealthEvent, ...] = ()
     """The health events to record."""
+    canceled: bool = False
+    """Whether a transformation canceled the delivery, so there was no request."""
 
     @property
     def pair(self) -> tuple[str, str]:

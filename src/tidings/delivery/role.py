@@ -24,9 +24,11 @@ from tidings.delivery.sender import Sender, SendOptions
 from tidings.delivery.settle import SettleBatcher
 from tidings.delivery.sink import QueueSink
 from tidings.delivery.throttle import Pacer
+from tidings.delivery.transforming import Transforming, TransformingParts
 from tidings.delivery.tuning import DeliveryTuning
 from tidings.ids import STEP_MS, timestamp_of
 from tidings.model.lease import Leases, new_node
+from tidings.sandbox.pool import Sandbox
 from tidings.storage.drivers.database import Database
 from tidings.storage.tables import deliveries
 
@@ -80,7 +82,7 @@ class DeliveryOptions:
 class DeliveryRole:
     """Claims, sends and settles the deliveries of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process that delivery uses
         self,
         db: Database,
         clock: Clock,
@@ -88,9 +90,10 @@ class DeliveryRole:
         options: DeliveryOptions,
         *,
         node: int | None = None,
+        sandbox: Sandbox | None = None,
         tuning: DeliveryTuning = DeliveryTuning(),
     ) -> None:
-        """`node` is the number of this process, which is part of its lease tokens."""
+        """`node` is the number of this process, which is part of its lease tokens. `sandbox` runs transformations."""
         self._db = db
         self._clock = clock
         self._options = options
@@ -112,6 +115,8 @@ class DeliveryRole:
         self.settler = SettleBatcher(db, clock, self.health, self.schedule, tuning)
         send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables, options.attempt_headers)
         sender = Sender(self._client, clock, send_options, self, self.health.failing)
+        parts_of_scripts = TransformingParts(db, clock, sandbox or Sandbox(), options.max_wait, routing.encryption)
+        sender.transforming = Transforming(parts_of_scripts, sender, self)
         memory_limits = MemoryLimits(
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )

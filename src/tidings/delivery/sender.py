@@ -25,11 +25,15 @@ from tidings.delivery.outcome import (
     response_text,
 )
 from tidings.delivery.protocols import SendListener
+from tidings.delivery.transforming import Transforming
+from tidings.model.attempt import MessageStatus
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
+from tidings.model.transformation import Transformed
 from tidings.storage.tables.settlement import AttemptRow
 
 _NO_DIRECTIVE: Final = ReceiverDirective.NONE
+_CANCELED: Final = "canceled by the transformation; no request was made"
 _MAX_COMPILED: Final = 4_096
 """Request targets that are cached."""
 
@@ -68,22 +72,63 @@ class Sender:
         self._failing = failing
         self._family = "webhook" if options.whitelabel else "svix"
         self._records_every = options.attempt_headers
+        self.transforming: Transforming | None = None
+        """Runs the scripts of endpoints that have one."""
         self._targets: dict[Receiver, RequestTarget] = {}
 
     def start(self, delivery: Delivery) -> Cancellable:
         """Sign a message and send it; never raises, because a request that cannot be formed is a failed attempt."""
+        if delivery.receiver.is_transformed and self.transforming is not None:
+            return self.transforming.start(delivery)
+        return self.send_as_is(delivery)
+
+    def send_as_is(self, delivery: Delivery) -> Cancellable:
+        """Send a delivery without a transformation."""
+        return self._send(delivery, None)
+
+    def send_transformed(self, delivery: Delivery, request: Transformed) -> Cancellable:
+        """Send the request that a script made of a delivery."""
+        return self._send(delivery, request)
+
+    def record_canceled(self, delivery: Delivery, took_ms: int) -> None:
+        """Record that a script canceled a delivery."""
+        attempt = AttemptRow.of(
+            delivery,
+            ids.new(ids.ATTEMPT, self._clock.now()),
+            delivered=True,
+            code=0,
+            response=_CANCELED,
+            duration_ms=took_ms,
+            next_at=None,
+        )
+        attempt = attempt._replace(status=int(MessageStatus.CANCELED))
+        self._listener.ended(SendResult(delivery, attempt, delivered=True, canceled=True))
+
+    def record_failed(self, delivery: Delivery, reason: str, took_ms: int) -> None:
+        """Record a failed attempt without a request: its script failed. The receiver is not to blame."""
+        result = self._result(delivery, self._clock.now(), b"", Reply(0, b"", took_ms, reason))
+        result.unanswered, result.outcome = False, "transformation"
+        self._listener.ended(result)
+
+    def _send(self, delivery: Delivery, changed: Transformed | None) -> Cancellable:
         receiver = delivery.receiver
         began = self._clock.now()
         timestamp = began // SECOND
         signed = b""
 
         def done(reply: Reply) -> None:
-            self._listener.ended(self._result(delivery, began, signed, reply))
+            result = self._result(delivery, began, signed, reply)
+            if changed is not None and result.attempt is not None:
+                result.attempt = result.attempt._replace(url=changed.url)
+            self._listener.ended(result)
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
-            signed = receiver.ring.sign(delivery.msg_id, timestamp, delivery.payload)
-            request = self._client.send(target, delivery.msg_id, timestamp, signed, delivery.payload, done)
+            payload = delivery.payload
+            if changed is not None:
+                target, payload = self._changed(target, receiver, changed), changed.payload
+            signed = receiver.ring.sign(delivery.msg_id, timestamp, payload)
+            request = self._client.send(target, delivery.msg_id, timestamp, signed, payload, done)
             if not (delivery.attempts or delivery.manual or receiver.limits or receiver.is_failing):
                 measures.first_attempt.add(request.started_at - (delivery.due_since or delivery.leased_at))
         except Exception as error:  # noqa: BLE001 - any error affects this endpoint only
@@ -92,6 +137,18 @@ class Sender:
             return _Unsendable()
         else:
             return request
+
+    def _changed(self, target: RequestTarget, receiver: Receiver, changed: Transformed) -> RequestTarget:
+        """Return the target of a transformed request; that of the endpoint if only the payload changed."""
+        if changed.method == "POST" and changed.url == receiver.url and not changed.headers:
+            return target
+        return compile_target(
+            changed.url,
+            version=__version__,
+            headers=dict((*receiver.headers, *changed.headers)),
+            whitelabel=self._options.whitelabel,
+            method=changed.method,
+        )
 
     def _compiled(self, receiver: Receiver) -> RequestTarget:
         if len(self._targets) >= _MAX_COMPILED:

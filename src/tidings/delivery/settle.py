@@ -202,7 +202,7 @@ class SettleBatcher:
         self._budget.settled(len(batch))
         if spans.recorder is not None:
             delivery_spans.record(spans.recorder, batch)
-        delivered = sum([result.delivered for result in batch])
+        delivered = sum([result.delivered and not result.canceled for result in batch])
         count("deliveries.delivered", delivered)
         if delivered < len(batch):
             self._failures.add(batch)

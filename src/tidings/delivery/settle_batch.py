@@ -70,7 +70,7 @@ class SettleWriter:
         events = [event for result in batch if result.health_events for event in result.health_events]
         failing = self._health.failing
         if failing:
-            works = {each.delivery.receiver for each in batch if each.delivered}
+            works = {each.delivery.receiver for each in batch if each.delivered and not each.canceled}
             events += [HealthEvent(HealthEventKind.SUCCEEDED, each) for each in works if each.id in failing]
         runs = self._health.runs
         if runs:

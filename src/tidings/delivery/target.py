@@ -57,7 +57,7 @@ class RequestTarget:
 
 
 def compile_target(
-    url: str, *, version: str, headers: Mapping[str, str] | None = None, whitelabel: bool = False
+    url: str, *, version: str, headers: Mapping[str, str] | None = None, whitelabel: bool = False, method: str = "POST"
 ) -> RequestTarget:
     """Compile an endpoint's URL and custom headers.
 
@@ -88,8 +88,8 @@ def compile_target(
         scheme=scheme,
         host=host.strip("[]"),
         port=port,
-        head=b"POST %b HTTP/1.1\r\n%b%b-id: "
-        % ((parts.pathname + parts.search).encode("ascii"), _lines(before), family),
+        head=b"%b %b HTTP/1.1\r\n%b%b-id: "
+        % (method.encode("ascii"), (parts.pathname + parts.search).encode("ascii"), _lines(before), family),
         timestamp_label=b"\r\n%b-timestamp: " % family,
         signature_label=b"\r\n%b-signature: " % family,
         tail=b"\r\n%b\r\n" % _lines(after),

@@ -27,7 +27,7 @@ class MessageStatus(IntEnum):
     SENDING = 3
     """Of a message: the last attempt failed, and another is scheduled."""
     CANCELED = 4
-    """Part of the Svix API; no attempt here has it."""
+    """A transformation canceled the delivery; there was no request."""
 
 
 class MessageStatusText(Enum):
@@ -115,8 +115,8 @@ class AttemptFilter:
 
     @property
     def statuses(self) -> frozenset[MessageStatus]:
-        """The stored statuses that match. Attempts are stored as success (2xx) or fail only."""
-        found = {MessageStatus.SUCCESS, MessageStatus.FAIL}
+        """The stored statuses that match. Attempts are stored as success (2xx), fail or canceled (without a code)."""
+        found = {MessageStatus.SUCCESS, MessageStatus.FAIL, MessageStatus.CANCELED}
         if self.status is not None:
             found &= {self.status}
         if self.code_class is not None:
@@ -146,15 +146,18 @@ class DestinationStatus:
         """Return the status with which a filtered list shows a message, or None if the filter excludes it.
 
         `statuses` are those of the attempts, oldest first. The filter `success` matches messages with at least one
-        successful attempt. `fail` and `sending` match messages without one: `sending` if another attempt is scheduled,
-        `fail` if none is.
+        successful attempt, `canceled` those without one whose last one is canceled. `fail` and `sending` match the
+        other messages: `sending` if another attempt is scheduled, `fail` if none is.
         """
         if not statuses:
             return None
         if status_filter is None:
             return cls.of(statuses[-1], due_at)
-        delivered = MessageStatus.SUCCESS in statuses
-        found = cls(MessageStatus.SUCCESS, None) if delivered else cls.of(MessageStatus.FAIL, due_at)
+        if MessageStatus.SUCCESS in statuses:
+            found = cls(MessageStatus.SUCCESS, None)
+        else:
+            is_canceled = statuses[-1] is MessageStatus.CANCELED
+            found = cls.of(MessageStatus.CANCELED if is_canceled else MessageStatus.FAIL, due_at)
         return found if found.status is status_filter else None
 
 

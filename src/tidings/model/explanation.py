@@ -170,6 +170,9 @@ def explain(case: DeliveryFacts) -> Explanation:
         return _with_task(
             case.attempts, DeliveryState.DELIVERED, DeliveryReason("delivered", "The receiver accepted the message.")
         )
+    if case.attempts is not None and case.attempts.last.status is MessageStatus.CANCELED:
+        detail = "The transformation of the endpoint canceled the message; no request was made."
+        return _with_task(case.attempts, DeliveryState.CANCELED, DeliveryReason("transformation_canceled", detail))
     if case.canceled_by is not None:
         reason = DeliveryReason("task_canceled", f"Task {case.canceled_by} was canceled before it sent the message.")
         return Explanation(DeliveryState.CANCELED, reason, task_id=case.canceled_by)

@@ -111,6 +111,8 @@ class Receiver:
     is_failing: bool = False
     """Whether the endpoint has an open failure record, which a success ends."""
     filter: PayloadFilter | None = None
+    is_transformed: bool = False
+    """Whether a script changes each request to the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from tidings.model.endpoint import HEADERS_BYTES, HEADERS_MAX, header_error
@@ -16,11 +17,22 @@ VARIABLES_BYTES: Final = 16 * 1024
 """The total size of all names and values."""
 PAYLOAD_MAX: Final = 1 << 20
 """Bytes of a payload that a script returns."""
-METHODS: Final = ("POST", "PUT", "PATCH")
 # Beside these, the rules for the headers of an endpoint apply. Scripts that change the format name the new one.
 _PERMITTED: Final = frozenset(("content-type",))
 _FORBIDDEN: Final = frozenset(("host",))
 _PREFIXES: Final = ("webhook-", "svix-")
+
+
+class TransformationHttpMethod(Enum):
+    """The method of a transformed request."""
+
+    POST = "POST"
+    """The method of requests without a transformation."""
+    PUT = "PUT"
+    PATCH = "PATCH"
+
+
+METHODS: Final = tuple(each.value for each in TransformationHttpMethod)
 
 
 @dataclass(frozen=True, slots=True)

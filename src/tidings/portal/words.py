@@ -115,6 +115,8 @@ def delivery(state: DeliveryState) -> Words:
 
 def attempt(status: MessageStatus) -> Words:
     """Return the outcome of an attempt in a word."""
+    if status is MessageStatus.CANCELED:
+        return Words("Canceled", WARN)
     return Words("Succeeded", GOOD) if status is MessageStatus.SUCCESS else Words("Failed", BAD)
 
 
@@ -122,6 +124,7 @@ _DESTINATIONS: Final = {
     MessageStatus.SUCCESS: Words("Delivered", GOOD),
     MessageStatus.SENDING: Words("Scheduled", INFO),
     MessageStatus.FAIL: Words("Failed", BAD),
+    MessageStatus.CANCELED: Words("Canceled", WARN),
 }
 
 

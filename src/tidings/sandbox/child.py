@@ -18,7 +18,7 @@ from typing import Any, Final
 import _quickjs  # type: ignore[import-not-found]  # of the extra; the parent has found it
 
 from tidings.sandbox.confinement import confine
-from tidings.sandbox.frames import HEAD_MAX, HELLO, PAYLOAD_MAX, REPLY, REQUEST, Action, Status
+from tidings.sandbox.frames import HEAD_MAX, HELLO, PAYLOAD_MAX, REPLY, REQUEST, Action, ReplyStatus
 
 _STACK_BYTES: Final = 256 << 10
 _TEXT_MAX: Final = 500
@@ -40,7 +40,7 @@ class _Refused(Exception):
 def main(time_seconds: float, memory_bytes: int) -> None:
     """Serve the parent until it closes the socket."""
     way = confine(memory_bytes)
-    _reply(HELLO, Status.DONE, json.dumps({"way": way}).encode(), b"")
+    _reply(HELLO, ReplyStatus.DONE, json.dumps({"way": way}).encode(), b"")
     runner = _Runner(time_seconds, memory_bytes)
     while head := _read(REQUEST.size):
         number, action, *sizes = REQUEST.unpack(head)
@@ -49,7 +49,7 @@ def main(time_seconds: float, memory_bytes: int) -> None:
         status, found, payload = runner.run(Action(action), *parts)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _reply(number, status, found, payload)
-        if status == Status.EXHAUSTED:
+        if status == ReplyStatus.EXHAUSTED:
             return
 
 
@@ -64,7 +64,7 @@ def _read(size: int) -> bytes:
     return found
 
 
-def _reply(number: int, status: Status, head: bytes, payload: bytes) -> None:
+def _reply(number: int, status: ReplyStatus, head: bytes, payload: bytes) -> None:
     rest = memoryview(REPLY.pack(number, status, len(head), len(payload)) + head + payload)
     while rest:
         rest = rest[os.write(1, rest) :]
@@ -77,7 +77,7 @@ class _Runner:
         self._is_reading = False
         """Whether the handler has returned, so that most errors are about what it returned."""
 
-    def run(self, action: Action, code: bytes, meta: bytes, payload: bytes) -> tuple[Status, bytes, bytes]:
+    def run(self, action: Action, code: bytes, meta: bytes, payload: bytes) -> tuple[ReplyStatus, bytes, bytes]:
         """Run a script; return how it ended, the head and the payload."""
         context = self._context()
         try:
@@ -85,11 +85,11 @@ class _Runner:
         except (_quickjs.JSException, _quickjs.StackOverflow) as error:
             return self._failed(context, str(error))
         except UnicodeError:
-            return _failure(Status.FAILED, "the result is not valid Unicode text")
+            return _failure(ReplyStatus.FAILED, "the result is not valid Unicode text")
         except _Refused as error:
-            return _failure(Status.FAILED, str(error))
+            return _failure(ReplyStatus.FAILED, str(error))
         except MemoryError:
-            return _failure(Status.EXHAUSTED, "out of memory")
+            return _failure(ReplyStatus.EXHAUSTED, "out of memory")
 
     def _context(self) -> Any:  # noqa: ANN401 - the extension has no types
         context = _quickjs.Context()
@@ -105,7 +105,7 @@ class _Runner:
         code: bytes,
         meta: bytes,
         payload: bytes,
-    ) -> tuple[Status, bytes, bytes]:
+    ) -> tuple[ReplyStatus, bytes, bytes]:
         self._is_reading = False
         harness = context.eval(_HARNESS)
         with contextlib.suppress(TypeError, UnicodeError):  # the value of the script, which is not used
@@ -113,7 +113,7 @@ class _Runner:
         if context.eval("typeof handler") != "function":
             raise _Refused("the script must declare a function named handler")
         if action == Action.COMPILE:
-            return Status.DONE, b"{}", b""
+            return ReplyStatus.DONE, b"{}", b""
         harness("call", context.eval("handler"), meta.decode(), _text(payload))
         while not harness("settled"):
             if not context.execute_pending_job():
@@ -121,26 +121,26 @@ class _Runner:
         self._is_reading = True
         head = _bounded(harness("head"), HEAD_MAX, "method, url and headers are too large")
         if harness("unchanged"):
-            return Status.UNCHANGED, head, b""
+            return ReplyStatus.UNCHANGED, head, b""
         body = _bounded(harness("body"), PAYLOAD_MAX, f"the payload has more than {PAYLOAD_MAX} bytes")
-        return Status.DONE, head, body
+        return ReplyStatus.DONE, head, body
 
-    def _failed(self, context: Any, text: str) -> tuple[Status, bytes, bytes]:  # noqa: ANN401
+    def _failed(self, context: Any, text: str) -> tuple[ReplyStatus, bytes, bytes]:  # noqa: ANN401
         # An error in the stack of calls has the place of each call in a line; the first one in the script counts.
         frames = _FRAME.findall(text)
         message = text[: text.find(frames[0])] if frames else text.removesuffix("\n").removesuffix(_NO_STACK)
         message = message.strip()
         if message == _INTERRUPTED:
-            return _failure(Status.EXPIRED, "the script was stopped: it used its time")
+            return _failure(ReplyStatus.EXPIRED, "the script was stopped: it used its time")
         if message == "InternalError: out of memory" or context.memory()["malloc_size"] > (
             _NEARLY_ALL * self._memory_bytes
         ):
-            return _failure(Status.EXHAUSTED, "the script was stopped: it used its memory")
+            return _failure(ReplyStatus.EXHAUSTED, "the script was stopped: it used its memory")
         if self._is_reading:
             message = message.removeprefix("TypeError: ")
         places = [found for frame in frames if (found := _PLACE.search(frame)) and _OF_HARNESS not in frame]
         place = (int(places[0][1]), int(places[0][2])) if places else None
-        return _failure(Status.FAILED, message, place)
+        return _failure(ReplyStatus.FAILED, message, place)
 
 
 def _text(payload: bytes) -> str:
@@ -158,7 +158,7 @@ def _bounded(text: str | None, most: int, refusal: str) -> bytes:
     return found
 
 
-def _failure(status: Status, text: str, place: tuple[int, int] | None = None) -> tuple[Status, bytes, bytes]:
+def _failure(status: ReplyStatus, text: str, place: tuple[int, int] | None = None) -> tuple[ReplyStatus, bytes, bytes]:
     error = {"text": text[:_TEXT_MAX].encode(errors="replace").decode(), "place": place}
     return status, json.dumps(error).encode(), b""
 

@@ -12,7 +12,7 @@ from typing import Final
 REQUEST: Final = struct.Struct("!QBIII")
 """Number of the run, a value of `Action`, and the bytes of script, webhook and payload, which follow."""
 REPLY: Final = struct.Struct("!QBII")
-"""Number of the run, a value of `Status`, and the bytes of head and payload, which follow."""
+"""Number of the run, a value of `ReplyStatus`, and the bytes of head and payload, which follow."""
 PAYLOAD_MAX: Final = 1 << 20
 HEAD_MAX: Final = 256 << 10
 HELLO: Final = 0
@@ -26,7 +26,7 @@ class Action(IntEnum):
     RUN = 2
 
 
-class Status(IntEnum):
+class ReplyStatus(IntEnum):
     """How a run ended."""
 
     DONE = 0

@@ -15,7 +15,7 @@ from typing import Final
 from tidings import observe
 from tidings.logs import log
 from tidings.model.transformation import Script, ScriptError, Transformed, Webhook, checked
-from tidings.sandbox.frames import Status
+from tidings.sandbox.frames import ReplyStatus
 from tidings.sandbox.process import Limits, SandboxProcess
 from tidings.sandbox.requests import Request, Returned, compile_request, result_of, run_request
 from tidings.sandbox.run_queues import Result, RunQueues, ScriptRun
@@ -180,8 +180,8 @@ class Sandbox:
         """Take the result of a run."""
         run = self._running.pop(process)
         result = result_of(status, head, payload)
-        self._queues.finished(run.key, asyncio.get_running_loop().time(), timed_out=status == Status.EXPIRED)
-        if status == Status.EXHAUSTED:
+        self._queues.finished(run.key, asyncio.get_running_loop().time(), timed_out=status == ReplyStatus.EXPIRED)
+        if status == ReplyStatus.EXHAUSTED:
             process.kill()
         else:
             self._release(process)

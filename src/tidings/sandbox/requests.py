@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tidings.model.transformation import Script, ScriptError, Webhook
-from tidings.sandbox.frames import REQUEST, Action, Status
+from tidings.sandbox.frames import REQUEST, Action, ReplyStatus
 
 _TEXT_MAX: Final = 500
 _NOT_UNICODE: Final = "method, url and headers must be valid Unicode text"
@@ -68,13 +68,13 @@ def run_request(script: Script, webhook: Webhook) -> Request:
 def result_of(status: int, head: bytes, payload: bytes) -> Returned | ScriptError:
     """Return the result of a run from the parts of its reply."""
     try:
-        if status in (Status.DONE, Status.UNCHANGED):
-            return Returned(_HEAD.decode(head), None if status == Status.UNCHANGED else payload)
+        if status in (ReplyStatus.DONE, ReplyStatus.UNCHANGED):
+            return Returned(_HEAD.decode(head), None if status == ReplyStatus.UNCHANGED else payload)
         failure = _FAILURE.decode(head)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ScriptError(_NOT_UNICODE)  # or the words of a child that no script should have reached
     line, column = failure.place or (None, None)
-    return ScriptError(failure.text[:_TEXT_MAX], line=line, column=column, is_timeout=status == Status.EXPIRED)
+    return ScriptError(failure.text[:_TEXT_MAX], line=line, column=column, is_timeout=status == ReplyStatus.EXPIRED)
 
 
 def _encoded(code: str) -> bytes:

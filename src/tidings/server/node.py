@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 from tidings import terms
@@ -45,6 +46,7 @@ from tidings.observe import RepeatedWork, failure
 from tidings.process.http import HttpServer
 from tidings.process.reports import StopReport, log_start
 from tidings.process.stopping import ShutdownBudget, Stop, within
+from tidings.sandbox.pool import Sandbox
 from tidings.server.extension import Extension
 from tidings.server.housekeeping import housekeeping_of
 from tidings.server.http import http_server
@@ -127,11 +129,10 @@ class Node:
         self._node = new_node() if number is None else number
         self._heartbeat_work = RepeatedWork("the heartbeat query")
         self.heartbeat = self._heartbeat = Heartbeat(db, self._clock, self._node)
-        self._delivery = (
-            DeliveryRole(db, self._clock, self._routing, terms.delivery(settings), node=self._node)
-            if roles.delivery
-            else None
-        )
+        self._sandbox = Sandbox(terms.sandbox(settings))
+        options = terms.delivery(settings)
+        delivery = partial(DeliveryRole, db, self._clock, self._routing, options, node=self._node)
+        self._delivery = delivery(sandbox=self._sandbox) if roles.delivery else None
         sink = NO_DELIVERY if self._delivery is None else self._delivery.sink
         self._acceptor = AcceptBatcher(db, self._clock, self._routing, sink)
         kinds = handlers(self._clock, self._notifier)
@@ -196,6 +197,7 @@ class Node:
             lambda: None if self._delivery is None else self._delivery.oldest_attempt(),
             oldest_message=self._acceptor.oldest_message,
             heartbeat=self._heartbeat,
+            sandbox=self._sandbox,
         )
         context = Context(
             services=services,
@@ -276,6 +278,7 @@ class Node:
             ending["delivery"] = self._delivery.stop(grace=budget.free())
         ending["key uses"] = self._keyring.record_uses()
         await within(budget.left(), **ending, chores=asyncio.gather(*self._chores, return_exceptions=True))
+        await within(budget.left(), scripts=self._sandbox.close())
         if self._nodes is not None:
             await within(budget.left(), leaving=self._nodes.leave())
         await self._report_last(budget)

@@ -253,7 +253,7 @@ async def _candidates(
     """Yield messages that may be in the list, in its order."""
     found: list[str] | None = None
     match filters.status:
-        case MessageStatus.PENDING | MessageStatus.CANCELED:  # no attempted message is listed as such
+        case MessageStatus.PENDING:  # no attempted message is listed as such
             return
         case MessageStatus.FAIL:
             part = replace(window, rows=read.tuning.lists.rare_messages)

@@ -254,7 +254,7 @@ OUTCOMES: Final = [DELIVERED, *_FAILURES]
 
 def outcomes_of(filters: AttemptFilter) -> list[str]:
     """Return the outcomes of matching attempts as the bucket index names them; an attempt has exactly one."""
-    if filters.statuses == {MessageStatus.SUCCESS}:
+    if MessageStatus.FAIL not in filters.statuses:
         return [DELIVERED]
     if filters.code_class is not None:
         return [f"{FAILED}{filters.code_class // 100}"]

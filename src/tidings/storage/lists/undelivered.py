@@ -139,7 +139,7 @@ _IS_EXHAUSTED: Final = (
     " IS NULL"
     # A success unmarks earlier attempts, but a resend of a delivered message may fail later.
     " AND (SELECT 1 FROM attempt WHERE attempt.msg_id = c.msg_id AND attempt.endpoint_id = c.endpoint_id"
-    " AND attempt.status = 0 LIMIT 1) IS NULL"
+    " AND attempt.status IN (0, 4) LIMIT 1) IS NULL"
 )
 _EXISTS: Final = (
     " AND (SELECT 1 FROM endpoint WHERE endpoint.id = c.endpoint_id AND endpoint.deleted_at IS NULL AND"

@@ -166,7 +166,7 @@ def attempt_of(row: Row) -> Attempt:
 
 DETAIL_CHARACTERS: Final = 500
 _NEWEST: Final = (
-    "(SELECT id, status FROM attempt WHERE endpoint_id = {endpoint}"
+    "(SELECT id, status FROM attempt WHERE endpoint_id = {endpoint} AND status IN (0, 2)"
     f" ORDER BY id DESC LIMIT {WINDOW_ATTEMPTS:d}) AS newest"
 )
 _SUMS: Final = (

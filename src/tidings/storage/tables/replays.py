@@ -138,7 +138,7 @@ async def sent(read: Read, endpoint_id: str, part: MessageRange, filters: Replay
     """
     conditions = "1 = 1" + messages.filter_conditions(filters.messages)
     status = (
-        MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.CANCELED)
+        MessageStatus.CANCELED if filters.status is None else _LATEST_STATUS.get(filters.status, MessageStatus.PENDING)
     )
     ended = "1 = 1" + ("" if filters.status is None else _STATUS_IS) + ("" if filters.code_class is None else _CODES)
     ended += "" if filters.state is None else _STATES[filters.state]
@@ -247,7 +247,7 @@ def _unless_tried(more: str, conflict: str) -> _Sending:
 
 _SEND_MISSING: Final = _unless_tried("", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING")
 _ASK_UNLESS_DELIVERED: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.UNLESS_DELIVERED)))
-_SEND_FAILED: Final = _unless_tried(" AND status = 0", _ASK_UNLESS_DELIVERED)
+_SEND_FAILED: Final = _unless_tried(" AND status IN (0, 4)", _ASK_UNLESS_DELIVERED)
 _ASK: Final = ASK_CONFLICT.replace("{mode}", str(int(Mode.ALWAYS)))
 _OUTSTANDING: Final = (
     "(SELECT 1 FROM delivery WHERE delivery.msg_id = requested.id AND delivery.endpoint_id || '' = :endpoint"
@@ -256,7 +256,7 @@ _OUTSTANDING: Final = (
 _SEND_UNDELIVERED: Final = {
     UndeliveredState.SCHEDULED: _sending(_OUTSTANDING, _ASK_UNLESS_DELIVERED),
     UndeliveredState.IN_FLIGHT: _sending(_OUTSTANDING, _ASK_UNLESS_DELIVERED),
-    UndeliveredState.EXHAUSTED: _unless_tried(" AND status = 0", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
+    UndeliveredState.EXHAUSTED: _unless_tried(" AND status IN (0, 4)", "ON CONFLICT (msg_id, endpoint_id) DO NOTHING"),
 }
 _SEND_ANY: Final = {
     None: _sending("1 = 1", _ASK),
@@ -375,7 +375,7 @@ WITH scanned AS (
 SELECT id, msg_id, CASE
   WHEN status <> 2 THEN {ScanVerdict.NOTHING:d}
   WHEN (SELECT 1 FROM attempt AS other WHERE other.msg_id = scanned.msg_id AND other.endpoint_id || '' = :endpoint
-    AND (other.status = 0 OR (other.status = 2 AND other.id >= :lower AND other.id < scanned.id)) LIMIT 1) = 1
+    AND (other.status IN (0, 4) OR (other.status = 2 AND other.id >= :lower AND other.id < scanned.id)) LIMIT 1) = 1
     THEN {ScanVerdict.NOTHING:d}
   WHEN (SELECT 1 FROM message WHERE message.id = scanned.msg_id AND message.payload IS NOT NULL LIMIT 1) = 1
     THEN {ScanVerdict.SEND:d}

@@ -29,7 +29,7 @@ SELECT id, org_id, routing_version, throttle_rate FROM application WHERE id = :a
 _ENDPOINTS: Final = """
 SELECT id, url, secret, old_secrets, headers, disabled, event_types, channels, throttle_rate,
   CASE WHEN failing_since IS NULL AND unreachable_since IS NULL AND run_failing_since IS NULL THEN 0 ELSE 1 END
-    AS failing, filter
+    AS failing, filter, is_transformed
 FROM endpoint
 WHERE app_id = :app AND deleted_at IS NULL ORDER BY id
 """
@@ -93,6 +93,7 @@ def _receiver(
         limits=(*_limits(row), *shared),
         is_failing=bool(row["failing"]),
         filter=stored_or_none(row["filter"]),
+        is_transformed=bool(row["is_transformed"]),
     )
 
 

@@ -150,7 +150,7 @@ def _entries_of(shape: _Shape) -> Iterator[Entry]:
     endpoint_id, made, of_message, status, digit = shape
     yield (
         endpoint_id,
-        bucket_index.DELIVERED if status == _SUCCESS else f"{bucket_index.FAILED}{digit}",
+        f"{bucket_index.FAILED}{digit}" if status == _FAIL else bucket_index.DELIVERED,  # or canceled: few
         made + of_message,
     )
     if made != of_message:
