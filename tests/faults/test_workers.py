@@ -9,6 +9,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ import pytest_asyncio
 
 from cli.command import tidings
 from delivery.receiver import Receiver
+from faults import kit
 from faults.kit import (
     TRANSACTIONS,
     check_received_once,
     ended,
-    eventually,
     node,
     received,
     sending,
@@ -31,14 +32,18 @@ from faults.kit import (
 from live import Live, free_port
 from postgres import Cluster
 
-pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of processes from /proc"),
+    pytest.mark.timeout(300),
+]
 
 WORKERS = 2
 CONNECTIONS = 200
 KILLS = 4
 MANY_KILLS = 10
 LONG = 120.0
-"""Seconds, for the start of a process beside others that work."""
+"""Seconds, for the starts of processes beside others that work."""
+eventually = partial(kit.eventually, seconds=LONG)
 ESTABLISHED = "01"
 
 
@@ -127,14 +132,14 @@ async def test_workers_that_are_killed_one_by_one_lose_nothing(
     async with slowly(0.03) as receiver:
         with ended(server):
             await started(server)
-            await eventually(lambda: starts(server) == WORKERS, LONG)
+            await eventually(lambda: starts(server) == WORKERS)
             path = with_endpoint(server, receiver.url)
             async with sending(path, server) as senders:
                 for kills in range(1, MANY_KILLS + 1):
                     await senders.take(50)
                     await eventually(lambda: senders.on_the_wire and senders.ids - set(received(receiver)))
                     await kill_one_of(server)
-                    await eventually(lambda: starts(server) == WORKERS + kills, LONG)  # noqa: B023
+                    await eventually(lambda: starts(server) == WORKERS + kills)  # noqa: B023
 
             await check_received_once(senders, receiver, server)
 
