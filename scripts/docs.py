@@ -170,6 +170,7 @@ OWN = (
     "v1.message-attempt.list-by-msg-deprecated",
     "v1.message.create-batch",
     "v1.message.list-deliveries",
+    "v1.message.preview-filter",
     "v1.status.get",
 )
 

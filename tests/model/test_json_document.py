@@ -84,8 +84,10 @@ def test_lone_surrogates_in_other_members_have_no_effect() -> None:
 )
 @pytest.mark.parametrize("steps", [[], ["a"], [0]])
 def test_what_is_no_json_is_unreadable(source: bytes, steps: list[str | int]) -> None:
-    with pytest.raises(Unreadable):
-        JsonDocument(source).value(path_of(steps))
+    document = JsonDocument(source)
+    for _ in range(3):  # several filters read one document
+        with pytest.raises(Unreadable):
+            document.value(path_of(steps))
 
 
 def test_each_level_is_parsed_once() -> None:

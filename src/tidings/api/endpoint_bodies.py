@@ -52,7 +52,7 @@ TYPE_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "m
 OLD_TYPE_SET: Final = Meta(
     extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": NAMES_MAX, "deprecated": True}
 )
-_CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
+CHANNEL_SET: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": CHANNELS_MAX})
 _OLD_VERSION: Final = Meta(extra_json_schema={"minimum": 1, "maximum": VERSION_MAX, "deprecated": True})
 _QUAD: Final = "[A-Za-z0-9+/]{4}"
 _ONE_BYTE: Final = "[A-Za-z0-9+/][AQgw]=="
@@ -97,7 +97,7 @@ class EndpointUpsertIn(In, kw_only=True):
     """The event types that the endpoint receives. Each must exist and not be archived. Null, the default, means all."""
     filter_types: Annotated[list[Name] | None, OLD_TYPE_SET] = None
     """The former name of `eventTypes`, which takes precedence."""
-    channels: Annotated[list[Channel] | None, _CHANNEL_SET] = None
+    channels: Annotated[list[Channel] | None, CHANNEL_SET] = None
     """The endpoint receives only messages with one of these channels. Null, the default, means all messages."""
     metadata: Annotated[Metadata | None, METADATA] = None
     x: EndpointExtrasIn | None = None
@@ -179,7 +179,7 @@ class EndpointPatch(In, kw_only=True):
     """The event types that the endpoint receives. Each must exist and not be archived. Null means all."""
     filter_types: Annotated[list[Name] | UnsetType | None, OLD_TYPE_SET] = UNSET
     """The former name of `eventTypes`, which takes precedence."""
-    channels: Annotated[list[Channel] | UnsetType | None, _CHANNEL_SET] = UNSET
+    channels: Annotated[list[Channel] | UnsetType | None, CHANNEL_SET] = UNSET
     """The endpoint receives only messages with one of these channels. Null means all messages."""
     metadata: Annotated[Metadata | UnsetType | None, METADATA] = UNSET
     x: EndpointExtrasIn | None = None

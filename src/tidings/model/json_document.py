@@ -108,9 +108,10 @@ class JsonDocument:
         found = self._levels.get(path.key, self)
         if found is self:
             source = self._at(path)
-            found = self._levels[path.key] = _parsed(source)
+            found = _parsed(source)
             if found is None and path.parent is None:
                 _scalar(source)  # the text may be no JSON at all
+            self._levels[path.key] = found  # not if it is unreadable: each read raises
         return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tidings import ids
 from tidings.core import endpoints
+from tidings.core.filter_previews import PreviewedMessage
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, Fault, conflict
 from tidings.ids import EndpointId
@@ -17,8 +18,9 @@ from tidings.model.endpoint_rules import channel_faults, https_faults, key_of, s
 from tidings.model.faults import metadata_faults, text_faults, unique
 from tidings.model.token import Capability
 from tidings.model.url import normalize_url
-from tidings.portal import event_type_picker
+from tidings.portal import event_type_picker, filter_form
 from tidings.portal.faults import explained
+from tidings.portal.filter_form import FilterRow
 from tidings.portal.request import Form, PageRequest
 from tidings.portal.response import Answer
 from tidings.portal.view import forms_of_application
@@ -44,6 +46,8 @@ class EndpointFields:
     is_all: bool = True
     """Whether the endpoint receives all event types."""
     types: tuple[str, ...] = ()
+    conditions: tuple[FilterRow, ...] = ()
+    """The conditions of the payload filter."""
     seen: str = ""
     """When the endpoint that the form shows was last changed."""
 
@@ -56,6 +60,7 @@ class EndpointFields:
             description=form["description"].replace("\r\n", "\n"),
             is_all=form["subscribe"] != "some",
             types=tuple(dict.fromkeys(form.all("types"))),
+            conditions=filter_form.rows_given(form),
         )
 
     @classmethod
@@ -70,6 +75,7 @@ class EndpointFields:
             metadata=json.dumps(dict(endpoint.metadata), ensure_ascii=False, indent=2) if endpoint.metadata else "",
             is_all=endpoint.event_types is None,
             types=endpoint.event_types or (),
+            conditions=filter_form.rows_of(endpoint.filter),
             seen=str(endpoint.updated_at),
         )
 
@@ -82,6 +88,7 @@ class EndpointFields:
         found += text.uid_faults("uid", self.uid or None, ids.ENDPOINT)
         found += channel_faults(self.channel_list)
         found += [] if self.is_all else type_faults(list(self.types))
+        found += filter_form.faults(self.conditions)
         found += secret_faults("secret", self.secret or None)
         if self.rate and self.rate_number is None:
             found.append(Fault(("body", "rate"), _RATE))
@@ -124,7 +131,7 @@ class EndpointFields:
             metadata=self.metadata_map or {},
             headers={},
             secret=key_of(self.secret or None),
-            keeps_filter=True,
+            filter=filter_form.built(self.conditions),
         )
 
     def applied(self, endpoint: Endpoint) -> Endpoint:
@@ -132,7 +139,9 @@ class EndpointFields:
         if self.seen != str(endpoint.updated_at):
             raise conflict("The endpoint was changed since this page was opened.", code=_CHANGED)
         draft = replace(self.drafted(), version=endpoint.version, disabled=endpoint.disabled)
-        return endpoint.overwritten(draft)
+        # The form cannot show a filter that a later release wrote, so a form without one does not remove it.
+        is_hidden = endpoint.filter is not None and not endpoint.filter.is_readable and not self.conditions
+        return endpoint.overwritten(replace(draft, keeps_filter=is_hidden))
 
 
 def _is_storable(metadata: dict[str, str]) -> bool:
@@ -151,11 +160,17 @@ async def adding(page: PageRequest) -> Answer:
     return await _form(page, fields)
 
 
+def _is_unfinished(form: Form) -> bool:
+    """Return whether a sent form is to be shown again: to search event types, add a condition, or see a preview."""
+    return any(form.has(each) for each in ("find", "more", "preview"))
+
+
 async def add(page: PageRequest) -> Answer:
-    """Add an endpoint, or search event types."""
+    """Add an endpoint, or show the form again with what a button asks for."""
     fields = EndpointFields.given(page.form)
-    faults = [] if page.form.has("find") else fields.faults(https_only=page.context.https_only)
-    if page.form.has("find") or faults:
+    is_unfinished = _is_unfinished(page.form)
+    faults = [] if is_unfinished else fields.faults(https_only=page.context.https_only)
+    if is_unfinished or faults:
         return await _form(page, fields, faults)
     try:
         made = await endpoints.create(
@@ -177,11 +192,12 @@ async def editing(page: PageRequest) -> Answer:
 
 
 async def edit(page: PageRequest) -> Answer:
-    """Edit an endpoint, or search event types."""
+    """Edit an endpoint, or show the form again with what a button asks for."""
     endpoint = await endpoints.get(page.services, page.app, page.path["endpoint_id"])
     fields = EndpointFields.given(page.form)
-    faults = [] if page.form.has("find") else fields.faults(https_only=page.context.https_only)
-    if page.form.has("find") or faults:
+    is_unfinished = _is_unfinished(page.form)
+    faults = [] if is_unfinished else fields.faults(https_only=page.context.https_only)
+    if is_unfinished or faults:
         return await _form(page, fields, faults, endpoint=endpoint)
     added = () if fields.is_all else tuple(name for name in fields.types if name not in (endpoint.event_types or ()))
     try:
@@ -210,10 +226,24 @@ async def _form(
     page: PageRequest, fields: EndpointFields, faults: Sequence[Fault] = (), endpoint: Endpoint | None = None
 ) -> Answer:
     picker = await event_type_picker.read(page, fields.types, page.form["find_text"])
-    values: dict[str, Any] = {"endpoint": endpoint, "fields": fields, "picker": picker}
+    values: dict[str, Any] = {"endpoint": endpoint, "fields": fields, "picker": picker, "preview": None}
+    values |= {"has_more": page.form.has("more"), "operators": filter_form.OPERATORS}
+    if page.form.has("preview"):
+        faults = _preview_faults(fields)
+        values["preview"] = None if faults else await _previewed(page, fields)
     if faults:
         return page.invalid("endpoint_form.html", faults, **values)
     return page.page("endpoint_form.html", **values)
+
+
+def _preview_faults(fields: EndpointFields) -> list[Fault]:
+    found = [*filter_form.faults(fields.conditions), *channel_faults(fields.channel_list)]
+    return found if fields.is_all else [*found, *type_faults(list(fields.types))]
+
+
+async def _previewed(page: PageRequest, fields: EndpointFields) -> list[PreviewedMessage]:
+    types = None if fields.is_all else fields.types
+    return await filter_form.preview(page, fields.conditions, types, unique(fields.channel_list))
 
 
 VIEWS: Final = forms_of_application(
