@@ -734,6 +734,16 @@ CREATE TABLE environment (
     updated_at BIGINT NOT NULL
 );
 
+-- The connector whose script an endpoint got last. Deleted with the application.
+CREATE TABLE endpoint_connector (
+    endpoint_id TEXT COLLATE "C" PRIMARY KEY,
+    connector_id TEXT COLLATE "C" NOT NULL,
+    version INTEGER NOT NULL,
+    -- The SHA-256 of the script, in hexadecimal.
+    digest TEXT COLLATE "C" NOT NULL,
+    applied_at BIGINT NOT NULL
+);
+
 -- Changes of the state of endpoints -------------------------------------------------------------------------------
 
 -- run_failing_since: since when every attempt failed, from the event `endpoint.failing` until `endpoint.recovered`.

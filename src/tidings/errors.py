@@ -86,6 +86,12 @@ def invalid(*faults: Fault) -> AppError:
     return AppError(ErrorKind.INVALID, "validation_error", "Validation error", faults=faults)
 
 
+def moved(error: AppError, *places: str) -> AppError:
+    """Return an error about a part of a body whose faults name their places in the whole body."""
+    faults = tuple(Fault((fault.loc[0], *places, *fault.loc[1:]), fault.msg, fault.type) for fault in error.faults)
+    return AppError(error.kind, error.code, error.detail, faults=faults)
+
+
 def too_large() -> AppError:
     """Return the error for a request body over the size limit."""
     return AppError(

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api import samples
 from tidings.api.connector_bodies import ConnectorIn, ConnectorPatch, ConnectorUpsertIn
@@ -35,6 +35,17 @@ ConnectorIdText = Annotated[
 OrgIdText = Annotated[str, Meta(description="The id of the organization.", extra_json_schema={"example": DEFAULT_ORG})]
 
 
+class EndpointConnectorOut(Out, kw_only=True):
+    """What an endpoint got of a connector."""
+
+    version: Annotated[int, Meta(ge=1)]
+    """The number of the script that the endpoint got."""
+    applied_at: Timestamp
+    """When the endpoint got it."""
+    is_modified: bool
+    """Whether the endpoint has another script by now, or none in use."""
+
+
 class ConnectorDetailOut(Out, kw_only=True):
     """Details of a connector that the Svix API does not have."""
 
@@ -42,6 +53,8 @@ class ConnectorDetailOut(Out, kw_only=True):
     """The number of its script: 1, and one more with each change of it."""
     is_built_in: bool
     """Whether the connector comes with the service. It cannot be changed or deleted."""
+    endpoint: EndpointConnectorOut | UnsetType = UNSET
+    """What the endpoint got, where the connector of an endpoint was requested."""
 
 
 class ConnectorOut(Out, kw_only=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tidings.core import built_in_connectors
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
+from tidings.core.transformations import compile_script
 from tidings.errors import AppError, bad_request, conflict, not_found
 from tidings.ids import CONNECTOR, ConnectorId, OrgId, new
 from tidings.model.connector import (
@@ -23,6 +24,7 @@ from tidings.model.connector import (
 )
 from tidings.model.page import Cursor, Order, Page, PageWindow
 from tidings.model.token import Principal
+from tidings.sandbox.pool import is_installed
 from tidings.storage.drivers.database import Busy, Read, Write, retried
 from tidings.storage.tables import connectors
 
@@ -52,7 +54,8 @@ async def create(
     idempotency_key: str | None,
     render: Callable[[Connector], Response],
 ) -> Response:
-    """Create a connector."""
+    """Create a connector; refuse a script that does not compile."""
+    await require_compiling(services, org_id, draft.transformation)
 
     async def work(tx: Write) -> Connector:
         await require_room(tx, org_id, 1)
@@ -78,6 +81,7 @@ async def put(
     `require_uid` raises the error for a uid that a new connector cannot have.
     """
     _refuse_built_in(org_id, ref)
+    await require_compiling(services, org_id, draft.transformation)
 
     async def work(tx: Write) -> UpsertedConnector:
         before = await connectors.find_locked(tx, org_id, ref)
@@ -100,6 +104,8 @@ async def change(
 ) -> Response:
     """Apply an edit to a connector."""
     _refuse_built_in(org_id, ref)
+    if edit.script is not None:
+        await require_compiling(services, org_id, edit.script)
 
     async def work(tx: Write) -> Connector:
         before = await connectors.find_locked(tx, org_id, ref)
@@ -189,6 +195,12 @@ async def require_room(tx: Write, org_id: OrgId, added: int) -> None:
 def limit_error() -> AppError:
     """Return the error for connectors over the limit of an organization."""
     return bad_request("limit_reached", f"An organization has at most {CONNECTORS_MAX} connectors. Delete one first.")
+
+
+async def require_compiling(services: Services, org_id: OrgId, script: str) -> None:
+    """Refuse a script that does not compile. Without the extra that runs scripts, none is checked or used."""
+    if is_installed():
+        await compile_script(services, org_id, script, member="transformation")
 
 
 def from_draft(org_id: OrgId, draft: ConnectorDraft, now: int) -> Connector:

@@ -6,7 +6,7 @@ and its new version makes every node recompile the routing. Operational events a
 write.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,13 +49,17 @@ async def create(
     *,
     idempotency_key: str | None,
     render: Callable[[Endpoint], Response],
+    finish: Callable[[Write, Endpoint], Awaitable[None]] | None = None,
 ) -> Response:
-    """Create an endpoint; generate a secret if the draft has none."""
+    """Create an endpoint; generate a secret if the draft has none. `finish` does more in its transaction."""
 
     async def work(tx: Write) -> Endpoint:
         now = services.now()
         await apps.advance_routing_version(tx, app.id, now)
-        return await _add(tx, services, app, draft, now)
+        endpoint = await _add(tx, services, app, draft, now)
+        if finish is not None:
+            await finish(tx, endpoint)
+        return endpoint
 
     return await services.idempotency.once(idempotency_key, work, render)
 

@@ -16,7 +16,7 @@ from tidings.core import connectors as use_cases
 from tidings.core import event_types
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.errors import bad_request
+from tidings.errors import AppError, bad_request, moved
 from tidings.ids import ConnectorId, OrgId
 from tidings.model.connector import CONNECTORS_MAX, VERSIONS_KEPT, Connector, ConnectorDraft
 from tidings.model.event_type import EventType, EventTypeDraft
@@ -88,7 +88,8 @@ async def imported(
     idempotency_key: str | None,
     render: Callable[[None], Response],
 ) -> Response:
-    """Create and update what a draft contains, all of it or nothing."""
+    """Create and update what a draft contains, all of it or nothing; refuse a script that does not compile."""
+    await _require_compiling(services, org_id, draft.connectors)
 
     async def work(tx: Write) -> None:
         now = services.now()
@@ -99,6 +100,19 @@ async def imported(
             await _merge_settings(tx, org_id, draft.settings)
 
     return await services.idempotency.once(idempotency_key, work, render)
+
+
+async def _require_compiling(services: Services, org_id: OrgId, drafts: Sequence[ConnectorDraft]) -> None:
+    """Refuse the first script that does not compile, with its place in the body."""
+    known: set[str] = set()
+    for index, draft in enumerate(drafts):
+        if draft.transformation in known:
+            continue
+        try:
+            await use_cases.require_compiling(services, org_id, draft.transformation)
+        except AppError as error:
+            raise moved(error, "connectors", f"[{index}]") from error
+        known.add(draft.transformation)
 
 
 async def _put_types(tx: Write, org_id: OrgId, drafts: Sequence[EventTypeDraft], now: int) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Use cases of event types: create, update, archive, expunge, get and list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tidings.core.idempotency import Response
@@ -117,6 +117,13 @@ def from_draft(org_id: OrgId, draft: EventTypeDraft, now: int) -> EventType:
         created_at=now,
         updated_at=now,
     )
+
+
+async def active(services: Services, org_id: OrgId, names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the names that are event types to which an endpoint can subscribe, in their order."""
+    async with services.db.read() as read:
+        known = await event_types.known(read, org_id, names) if names else set()
+    return tuple(name for name in names if name in known)
 
 
 async def get(services: Services, principal: Principal, name: str) -> EventType:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tidings import ids
-from tidings.core import attempts, endpoints, health, rollups, signing
+from tidings.core import attempts, endpoint_connectors, endpoints, health, rollups, signing
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, Fault
 from tidings.model.attempt import AttemptFilter, MessageStatus
@@ -64,6 +64,7 @@ async def _show(page: PageRequest, *, secret: str | None = None, faults: Sequenc
         "bars": bars_of(totals[endpoint.id].hours),
         "failures": failed.items,
         "headers": sorted(await endpoints.headers(services, app, endpoint.id)),
+        "connector": await endpoint_connectors.of_endpoint(services, page.principal, app, endpoint.id),
         "limited_since": await health.throttled_since(services, app, endpoint.id),
         "secret": secret,
         "graces": GRACES,

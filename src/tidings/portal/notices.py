@@ -8,6 +8,7 @@ _SENTENCES: Final = {
     "saved": "The changes are saved.",
     "created": "Created.",
     "deleted": "Deleted.",
+    "connected": "The product is connected. Send a test event to see a message there.",
     "endpoint_added": "The endpoint is added. Copy its secret into your receiver, then send a test event.",
     "endpoint_deleted": "The endpoint is deleted.",
     "enabled": "The endpoint is enabled.",

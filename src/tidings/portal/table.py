@@ -5,6 +5,7 @@ from typing import Final
 
 from tidings.portal import (
     attempt_pages,
+    connector_pages,
     console_applications,
     console_event_types,
     console_home,
@@ -28,6 +29,7 @@ VIEWS: Final[tuple[View, ...]] = (
     *overview.VIEWS,
     *endpoint_pages.VIEWS,
     *endpoint_forms.VIEWS,
+    *connector_pages.VIEWS,
     *header_forms.VIEWS,
     *event_type_pages.VIEWS,
     *example_pages.VIEWS,

@@ -67,6 +67,7 @@ _OF_ORG: Final = (
 _OF_ENDPOINTS: Final = (
     "DELETE FROM throttle WHERE key IN :ids",
     "DELETE FROM endpoint_history WHERE endpoint_id IN :ids",
+    "DELETE FROM endpoint_connector WHERE endpoint_id IN :ids",
     "DELETE FROM transformation WHERE endpoint_id IN :ids",
 )
 

@@ -32,7 +32,7 @@ _GIVEN: Final = (
     " group_name text, now bigint, schemas text)"
 )
 # An event type that is already as given stays untouched. No text column here is ever empty and not NULL but the
-# description, which is never NULL, so comparing with '' tells NULL from every value.
+# description, which is never NULL, so comparing with '' separates NULL from every value.
 _PUT: Final = f"""
 INSERT INTO event_type ({_PLAIN}, schemas)
 SELECT given.org_id, given.name, given.description, given.archived, given.deprecated, given.feature_flags,
