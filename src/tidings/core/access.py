@@ -28,6 +28,7 @@ _ISSUED_HERE: Final = "iat_ms"
 
 
 _OPERATOR_SECRET_NAME: Final = "operator_secret"  # noqa: S105 - as above
+_PAGES_SECRET_NAME: Final = "page_secret"  # noqa: S105 - as above
 _OPERATOR_TOKEN_MS: Final = MINUTE
 
 
@@ -39,12 +40,15 @@ class TokenSecrets:
     previous: str | None = None
     operator: str | None = None
     """Signs the tokens with which the command line manages a running server that owns its database file."""
+    pages: str = ""
+    """Signs the sessions of pages, together with `current`: that may be a public key, which is no secret."""
 
 
 async def token_secrets(db: Database, given: str | None, previous: str | None) -> TokenSecrets:
     """Return the secrets of a process, from its settings and from the database."""
     operator = await _generated(db, _OPERATOR_SECRET_NAME) if db.has_one_writer else None
-    return TokenSecrets(await jwt_secret(db, given), previous, operator)
+    pages = await _generated(db, _PAGES_SECRET_NAME)
+    return TokenSecrets(await jwt_secret(db, given), previous, operator, pages)
 
 
 def stored_operator_secret(path: Path) -> str | None:

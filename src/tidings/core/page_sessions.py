@@ -8,13 +8,13 @@ a portal, and whether it was ended. A portal that a session opens has the id of 
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
+from tidings.core.access import TokenSecrets
 from tidings.core.services import Services
 from tidings.errors import AppError, unauthorized
 from tidings.ids import AppId, OrgId
@@ -26,6 +26,7 @@ PREFIX: Final = "session."
 CONSOLE: Final = AppId("console")
 """Takes the place of the application in records of ended sessions."""
 _LABEL: Final = b"tidings page session v1"
+_FORM_LABEL: Final = b"tidings page form v1"
 
 
 class PageSession(msgspec.Struct, frozen=True, kw_only=True, rename={"key_id": "kid", "key_version": "kv"}):
@@ -69,10 +70,13 @@ class PageSessions:
     """Issues, checks and ends sessions."""
 
     def __init__(
-        self, secret: str, services: Services, require_key: Callable[[Principal], Awaitable[None]], terms: str
+        self, secrets: TokenSecrets, services: Services, require_key: Callable[[Principal], Awaitable[None]], terms: str
     ) -> None:
         """`require_key` raises `unauthorized` for a caller whose key has ended or changed; `terms` are the present."""
-        self._key = hmac.new(secret.encode(), _LABEL, hashlib.sha256).digest()
+        both = f"{secrets.pages}\n{secrets.current}".encode()
+        self._key = hmac.digest(both, _LABEL, "sha256")
+        self.form_key: Final = hmac.digest(both, _FORM_LABEL, "sha256")
+        """The key of form tokens and sign-ins for which there is no token or key that only the browser knows."""
         self._services = services
         self._require_key = require_key
         self._terms = terms

@@ -66,4 +66,5 @@ def _by_proxy(context: PortalContext, session: PageSession) -> Caller:
             raise unauthorized()
         return principal
 
-    return Caller(Session(f"proxy {session.author}", context.form_key, is_proxied=True), principal, renew)
+    form_key = context.page_sessions.form_key
+    return Caller(Session(f"proxy {session.author}", form_key, is_proxied=True), principal, renew)

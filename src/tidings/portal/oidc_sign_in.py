@@ -87,7 +87,9 @@ async def start(request: OpenRequest) -> Answer:
     """Send the browser to the provider."""
     provider = _provider(request)
     target = request.query["next"]
-    attempt = new_attempt(request.context.form_key, _now(request), target if inside(target) else "/console")
+    attempt = new_attempt(
+        request.context.page_sessions.form_key, _now(request), target if inside(target) else "/console"
+    )
     try:
         url = await provider.authorization_url(
             redirect_uri=_redirect_uri(request),
@@ -130,7 +132,7 @@ async def _own_attempt(request: OpenRequest) -> SignInAttempt | None:
     """Return the attempt that this browser started, if its state is the one in the address, on its first use."""
     context = request.context
     given = cookie_value(dict(request.scope["headers"]), _cookie(request).full_name) or ""
-    attempt = attempt_of(given, context.form_key, _now(request))
+    attempt = attempt_of(given, context.page_sessions.form_key, _now(request))
     if attempt is None or not _is_same(request.query["state"], attempt.derived("state")):
         return None
     used = f"sign-in:{hashlib.sha256(attempt.text.encode()).hexdigest()}"

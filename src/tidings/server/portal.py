@@ -52,9 +52,7 @@ def pages(
         acceptor=context.acceptor,
         authenticate=context.gatekeeper.authenticate,
         signer=context.gatekeeper.signer,
-        page_sessions=PageSessions(
-            secrets.current, context.services, context.gatekeeper.require_live_key, people.terms
-        ),
+        page_sessions=PageSessions(secrets, context.services, context.gatekeeper.require_live_key, people.terms),
         form_key=form_key(secrets.current),
         estimate=context.estimate,
         status=context.status,
