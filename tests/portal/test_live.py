@@ -45,11 +45,11 @@ class World:
 
         return self.live.follow(subject.id, self.render(subject), may_read, subject=subject, **more)
 
-    def signals(self, seen: str) -> Parts:
+    def signals(self, seen: str, owner: str | None = None) -> Parts:
         async def may_read() -> bool:
             return self.may_read
 
-        return self.live.signal(ONE, seen, may_read).parts()
+        return self.live.signal(ONE, seen, may_read, owner=owner).parts()
 
     def render(self, subject: Subject) -> Callable[[], Awaitable[str]]:
         async def render() -> str:
@@ -74,7 +74,7 @@ class World:
 
 async def test_readers_of_one_part_share_its_renderings() -> None:
     world = World()
-    readers = [await world.reader() for _ in range(100)]
+    readers = [await world.reader(session=number) for number in range(100)]
     world.rendered.clear()
 
     await world.change(ONE, "2")
@@ -255,15 +255,55 @@ async def test_an_outage_of_the_database_keeps_what_the_page_shows() -> None:
     assert event("one 3") == await waiting
 
 
-@pytest.mark.parametrize("tuning", [LiveTuning(readers=2), LiveTuning(readers_per_session=2)])
-async def test_streams_are_limited(tuning: LiveTuning) -> None:
+@pytest.mark.parametrize(
+    ("tuning", "sessions"),
+    [
+        (LiveTuning(readers=2), ("mine", "another")),
+        (LiveTuning(readers_per_session=2), ("mine", "mine")),
+        (LiveTuning(readers_per_owner=2), ("mine", "another")),
+    ],
+)
+async def test_streams_are_limited(tuning: LiveTuning, sessions: tuple[str, str]) -> None:
     world = World(tuning=tuning)
-    streams = [world.follow(session="mine") for _ in range(2)]
+    streams = [world.follow(session=each, owner="app_1") for each in sessions]
 
     with pytest.raises(AppError, match="live pages"):
-        world.follow(session="mine")
+        world.follow(session="mine", owner="app_1")
     streams[0].hang_up()
-    world.follow(session="mine")
+    streams[0].hang_up()
+    world.follow(session="mine", owner="app_1")
+    with pytest.raises(AppError, match="live pages"):
+        world.follow(session="mine", owner="app_1")
+    world.live.close()
+
+
+@pytest.mark.parametrize("how", ["signals", "parts"])
+async def test_the_many_pages_of_one_owner_do_not_delay_those_of_another(how: str) -> None:
+    world = World(
+        tuning=LiveTuning(
+            seconds=NEVER, check_seconds=NEVER, render_share=1.0, signal_seconds=0.001, readers_per_session=99
+        )
+    )
+    order: list[str] = []
+
+    async def read(owner: str, number: int) -> None:
+        if how == "signals":
+            parts = world.signals("older", owner)
+        else:
+            subject = Subject(SubjectKind.TASK, f"{owner} {number}")
+            world.versions[subject] = "1"
+            parts = world.follow(subject, owner=owner).parts()
+        await anext(parts)
+        order.append(owner)
+
+    await anext(world.signals("older", "first"))  # others wait for its turn to end
+    async with asyncio.TaskGroup() as group:
+        for number in range(30):
+            group.create_task(read("many", number))
+        group.create_task(read("one", 0))
+
+    assert 31 == len(order)
+    assert order.index("one") <= 3
     world.live.close()
 
 

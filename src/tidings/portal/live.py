@@ -20,14 +20,14 @@ One loop per process reads the versions of all subjects that are followed, with 
 and only parts whose subject has changed are rendered again. A reader gets a rendering only if it differs from the last
 one that it took, so a slow reader skips renderings and needs no buffer. A hidden tab closes its stream, and reads the
 present state when it is shown again. Renderings take 5 % of one core at most, and at most ten signals a second make
-pages read themselves again: many busy pages become slower, and nothing else does.
+pages read themselves again: many busy pages become slower, and nothing else does. Applications, and the consoles of
+organizations, take turns, so the many open pages of one customer do not delay those of another.
 """
 
 import asyncio
 import contextlib
 import hashlib
 import re
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,7 +37,8 @@ from typing import Final
 from tidings import observe
 from tidings.asgi.stream import Stream
 from tidings.core.changes import ReadVersions, Subject
-from tidings.errors import AppError, too_many
+from tidings.errors import AppError
+from tidings.portal.live_room import LiveRoom
 from tidings.storage.drivers.database import StorageError
 
 
@@ -75,7 +76,10 @@ class LiveTuning:
     """How often a reader's access is checked, and how often a silent stream gets a sign of life."""
     readers: int = 2_000
     """The most streams of this process."""
-    readers_per_session: int = 100
+    readers_per_session: int = 30
+    """Browsers open six streams; people who share a portal link share this."""
+    readers_per_owner: int = 200
+    """Of the pages of one application, or of one organization's console."""
     render_share: float = 20.0
     """A rendering is followed by a pause of twenty times its duration, before the next one of this process."""
     signal_seconds: float = 0.1
@@ -107,6 +111,7 @@ class _Reader:
 
     topic: _Topic
     session: Hashable
+    owner: Hashable
     may_read: MayRead
     seconds_left: Callable[[], float]
     """Returns for how long the session is valid."""
@@ -150,7 +155,9 @@ class Live:
         self._tuning = tuning
         self._topics: dict[Hashable, _Topic] = {}
         self._known: dict[Subject, str | None] = {}
-        self._sessions: Counter[Hashable] = Counter()
+        self._room = LiveRoom(
+            in_all=tuning.readers, of_session=tuning.readers_per_session, of_owner=tuning.readers_per_owner
+        )
         self._rendering = asyncio.Lock()
         self._free_at = 0.0
         """When the next rendering or signal may begin."""
@@ -160,14 +167,14 @@ class Live:
     @property
     def readers(self) -> int:
         """The number of open streams."""
-        return self._sessions.total()
+        return self._room.total
 
     @property
     def topics(self) -> frozenset[Hashable]:
         """The keys of the parts that have readers."""
         return frozenset(self._topics)
 
-    def follow(
+    def follow(  # noqa: PLR0913 - the part, and whose it is
         self,
         key: Hashable,
         render: Render,
@@ -175,16 +182,17 @@ class Live:
         *,
         subject: Subject | None = None,
         session: Hashable = None,
+        owner: Hashable = None,
         seconds_left: Callable[[], float] = _for_ever,
     ) -> Stream:
         """Return a stream of a part's renderings; pages use `PageRequest.follow`.
 
         Readers with the same `key` share one rendering. `may_read` is called every 15 seconds, after
-        `recheck_access`, and when the time that `seconds_left` returns is over. Raises `too_many` if this process, or
-        `session`, has its maximum of streams.
+        `recheck_access`, and when the time that `seconds_left` returns is over. Raises `too_many` if this process,
+        `session`, or `owner`, whose data the part shows, has its maximum of streams.
         """
-        self._require_room(session)
-        reader = self._joined(key, subject, render, may_read, session, seconds_left)
+        self._room.require(session, owner)
+        reader = self._joined(key, subject, render, may_read, (session, owner), seconds_left)
         return Stream(200, parts=lambda: self._parts(reader), hang_up=lambda: self._leave(reader))
 
     def signal(
@@ -194,11 +202,12 @@ class Live:
         may_read: MayRead,
         *,
         session: Hashable = None,
+        owner: Hashable = None,
         seconds_left: Callable[[], float] = _for_ever,
     ) -> Stream:
         """Return a stream of signals: one after each change of a subject since its version `seen`."""
-        self._require_room(session)
-        reader = self._joined(("signal", subject), subject, _nothing, may_read, session, seconds_left)
+        self._room.require(session, owner)
+        reader = self._joined(("signal", subject), subject, _nothing, may_read, (session, owner), seconds_left)
         parts = partial(self._signals, reader, subject, seen)
         return Stream(200, parts=parts, hang_up=lambda: self._leave(reader))
 
@@ -241,25 +250,20 @@ class Live:
         subject: Subject | None,
         render: Render,
         may_read: MayRead,
-        session: Hashable,
+        whose: tuple[Hashable, Hashable],
         seconds_left: Callable[[], float],
     ) -> _Reader:
         """Add a reader to its topic, and look for changes from now on."""
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = _Topic(key, subject, render)
-        reader = _Reader(topic, session, may_read, seconds_left, is_over=self._closed.is_set())
+        session, owner = whose
+        reader = _Reader(topic, session, owner, may_read, seconds_left, is_over=self._closed.is_set())
         topic.readers.add(reader)
-        self._sessions[session] += 1
+        self._room.join(session, owner)
         if self._watching is None and not self._closed.is_set():
             self._watching = asyncio.create_task(self._watch(), name="watching for live pages")
         return reader
-
-    def _require_room(self, session: Hashable) -> None:
-        if self.readers >= self._tuning.readers:
-            raise too_many("Too many live pages are open; reload this page to see its present state.")
-        if self._sessions[session] >= self._tuning.readers_per_session:
-            raise too_many("You have too many live pages open; close some of them.")
 
     def _leave(self, reader: _Reader) -> None:
         """Forget a reader; called at each end of its stream, perhaps twice."""
@@ -271,9 +275,7 @@ class Live:
         topic.readers.remove(reader)
         if not topic.readers:
             del self._topics[topic.key]
-        self._sessions[reader.session] -= 1
-        if not self._sessions[reader.session]:
-            del self._sessions[reader.session]
+        self._room.leave(reader.session, reader.owner)
 
     async def _watch(self) -> None:
         """Look for changes while there are readers."""
@@ -309,7 +311,7 @@ class Live:
         topic, found = reader.topic, await self._check(reader)
         if found.endswith(OVER):
             return found
-        if topic.is_due and not await self._refresh(topic):
+        if topic.is_due and not await self._refresh(topic, reader.owner):
             return reader.end(event(_ENDED))
         if topic.version == reader.sent:
             return found
@@ -326,8 +328,9 @@ class Live:
             present = _short(self._known.get(subject))
             if present and present != seen and not reader.is_over:
                 seen = present
-                await self._have_turn()
-                self._free_at = asyncio.get_running_loop().time() + self._tuning.signal_seconds
+                async with self._room.turn_of(reader.owner):
+                    await self._have_turn()
+                    self._free_at = asyncio.get_running_loop().time() + self._tuning.signal_seconds
                 found = CHANGED
             if found:
                 yield found
@@ -351,16 +354,17 @@ class Live:
                 async with asyncio.timeout_at(self._free_at):
                     await self._closed.wait()
 
-    async def _refresh(self, topic: _Topic) -> bool:
+    async def _refresh(self, topic: _Topic, owner: Hashable) -> bool:
         """Render a part that is due: the first reader does it for all. Return False if the part does not exist."""
         async with topic.lock:
             if not topic.is_due:
                 return True
-            await self._have_turn()
-            began = monotonic()  # the time of the event loop has steps of a millisecond
-            is_rendered = await self._render(topic)
-            pause = self._tuning.render_share * (monotonic() - began)
-            self._free_at = asyncio.get_running_loop().time() + pause
+            async with self._room.turn_of(owner):
+                await self._have_turn()
+                began = monotonic()  # the time of the event loop has steps of a millisecond
+                is_rendered = await self._render(topic)
+                pause = self._tuning.render_share * (monotonic() - began)
+                self._free_at = asyncio.get_running_loop().time() + pause
             return is_rendered
 
     async def _render(self, topic: _Topic) -> bool:

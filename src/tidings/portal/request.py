@@ -178,6 +178,7 @@ class PageRequest:
             self._may_still_read,
             subject=subject,
             session=self.session.token,
+            owner=caller.org_id if self.found is None else self.found.id,
             seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
         )
 
@@ -197,6 +198,7 @@ class PageRequest:
             self.query["seen"],
             self._may_still_read,
             session=self.session.token,
+            owner=caller.org_id if self.found is None else self.found.id,
             seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
         )
 
