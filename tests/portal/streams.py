@@ -11,7 +11,8 @@ import httpx
 class OpenStream:
     """A request whose response is read while it is sent."""
 
-    def __init__(self, app: Any, request: httpx.Request) -> None:
+    def __init__(self, app: Any, request: httpx.Request, *, is_slow: bool = False) -> None:
+        """Send a request; the reader of a slow one takes nothing after the head until it disconnects."""
         url = urlsplit(str(request.url))
         self._scope = {
             "type": "http",
@@ -26,13 +27,19 @@ class OpenStream:
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
         }
         self.headers = httpx.Headers()
+        self._is_slow = is_slow
         self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._gone = asyncio.Event()
-        self._running = asyncio.ensure_future(app(self._scope, self._receive, self._sent.put))
+        self._running = asyncio.ensure_future(app(self._scope, self._receive, self._take))
 
     async def _receive(self) -> dict[str, Any]:
         await self._gone.wait()
         return {"type": "http.disconnect"}
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        if self._is_slow and message["type"] == "http.response.body":
+            await self._gone.wait()
+        await self._sent.put(message)
 
     async def status(self) -> int:
         """Return the status, which is sent first, and keep the headers."""

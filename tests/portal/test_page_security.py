@@ -11,6 +11,7 @@ from api.task_kit import failing, stored
 from portal.kit import Browser, Site, site_of
 from portal.streams import OpenStream
 from tidings.api.request_log import RequestObservers, RequestRecord
+from tidings.clock import HOUR
 from tidings.ids import DEFAULT_ORG, OrgId
 from tidings.model.api_key import KeyScope
 from tidings.model.task import State
@@ -161,6 +162,82 @@ async def test_a_customer_neither_sees_nor_cancels_a_task_of_its_provider(site: 
     await console.open(f"/console/{ORG}/app/{app}/task/{purge}")
     await console.submit("/cancel")
     assert "Canceled" in console.page.said
+
+
+@pytest.mark.parametrize("scopes", [["read-only"], ["application:mine"]])
+async def test_a_stream_ends_when_the_rights_of_its_key_narrow(site: Site, scopes: list[str]) -> None:
+    await site.api.app(uid="mine")
+    key = await site.api.key()
+    browser = await site.console(key.text)
+    site.api.keyring.on_change = site.live.recheck_access
+    stream = await site.stream(browser, f"/console/{ORG}/task/live")
+
+    changed = await site.api.call(
+        "PATCH", f"/management/authentication/{ORG}/api-token/{key.key.id}", json={"scopes": scopes}
+    )
+
+    assert 200 == changed.status_code
+    assert "event: over" in await stream.rest()
+
+
+@pytest.mark.parametrize("how", ["revoke", "narrow"])
+async def test_a_portal_that_the_console_opens_ends_with_the_key(site: Site, how: str) -> None:
+    app = await site.api.app()
+    key = await site.api.key()
+    browser = await site.console(key.text)
+    site.api.keyring.on_change = site.live.recheck_access
+    await browser.open(f"/console/{ORG}/app/{app}")
+    await browser.submit("/open-portal", access="full")
+    assert (200, f"/portal/{app}") == (browser.status, browser.path)
+    stream = await site.stream(browser, f"/portal/{app}/task/live")
+
+    path = f"/management/authentication/{ORG}/api-token/{key.key.id}"
+    if how == "revoke":
+        assert 204 == (await site.api.post(f"{path}/expire", json={})).status_code
+    else:
+        assert 200 == (await site.api.call("PATCH", path, json={"scopes": ["read-only"]})).status_code
+
+    assert "event: over" in await stream.rest()
+    await browser.open(f"/portal/{app}")
+    assert 401 == browser.status
+
+
+async def test_a_portal_that_the_console_opens_ends_by_itself_and_with_expire_all(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    for end in ("time", "expire-all"):
+        browser = await lite_site.console()
+        await browser.open(f"/console/{ORG}/app/{app}")
+        await browser.submit("/open-portal", access="full")
+        assert 200 == browser.status
+        if end == "time":
+            lite_site.api.clock.advance(HOUR)
+        else:
+            await lite_site.api.post(f"/auth/app/{app}/expire-all", json={})
+        await browser.open(f"/portal/{app}")
+        assert 401 == browser.status, end
+
+
+async def test_a_session_downloads_two_files_at_a_time(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    task = await stored(lite_site.api, State.SUCCEEDED, app=app)
+    browser, other = await lite_site.portal(app), await lite_site.portal(app, sessionId="other")
+    path = f"/portal/{app}/task/{task}/items.csv"
+
+    def download(on: Browser) -> OpenStream:
+        return OpenStream(lite_site.app, on.client.build_request("GET", path), is_slow=True)
+
+    slow = [download(browser), download(browser)]
+    assert [200, 200] == [await each.status() for each in slow]
+    third = download(browser)
+    assert 429 == await third.status()
+    elsewhere = download(other)
+    assert 200 == await elsewhere.status()
+    for each in (*slow, elsewhere, third):
+        await each.close()
+
+    assert 200 == (await browser.client.get(path)).status_code
+    assert 200 == (await browser.client.get(path)).status_code
+    assert 200 == (await browser.client.get(path)).status_code
 
 
 def form_token(browser: Browser, target: str) -> str:

@@ -14,6 +14,7 @@ from tidings.core.status import StatusReader
 from tidings.core.task_watcher import TaskWatcher
 from tidings.model.token import Principal
 from tidings.portal.branding import Branding
+from tidings.portal.downloads import Downloads
 from tidings.portal.live import Live
 from tidings.portal.people import People, TrustedProxy
 from tidings.portal.starters import NO_STARTERS, TaskStarters
@@ -38,6 +39,7 @@ class PortalContext:
     estimate: EstimateTask
     status: StatusReader
     task_watcher: TaskWatcher
+    downloads: Downloads = field(default_factory=Downloads)
     live: Live
     """The parts of pages that change while they are open."""
     starters: TaskStarters = NO_STARTERS

@@ -96,7 +96,10 @@ def row_of(item: StoredItem) -> ItemRow:
 
 
 def csv_of(page: PageRequest, task: Task, viewer: Principal) -> Stream:
-    """Return the items of a task as a file, in chunks of a thousand: at most `ROWS_MAX`, in the order of their keys."""
+    """Return the items of a task as a file, in chunks of a thousand: at most `ROWS_MAX`, in the order of their keys.
+
+    Raises `too_many` if the session downloads too many files already.
+    """
     services, outcome = page.services, outcome_in(page)
     name = f"{task.id}{'' if outcome is None else f'-{outcome.value}'}.csv"
     headers = (
@@ -106,7 +109,8 @@ def csv_of(page: PageRequest, task: Task, viewer: Principal) -> Stream:
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"default-src 'none'; sandbox"),
     )
-    return Stream(200, parts=lambda: _lines(services, viewer, task, outcome), headers=headers)
+    end = page.context.downloads.begin(page.session.token)
+    return Stream(200, parts=lambda: _lines(services, viewer, task, outcome), headers=headers, hang_up=end)
 
 
 async def _lines(
