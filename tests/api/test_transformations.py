@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Transformations of endpoints over HTTP: what is stored, what is refused, and what a simulation returns."""
 
+from dataclasses import replace
+
 import pytest
 
-from api.kit import Api, Json
-from tidings.core import transformations
+from api.kit import ORG, Api, Json
+from tidings.core import lookup, transformations
+from tidings.core.transformations import Transformation
+from tidings.errors import AppError
+from tidings.model.encryption import Encryption
 from tidings.sandbox import pool
 
 CODE = "function handler(webhook) { webhook.method = 'PUT'; return webhook }"
@@ -144,3 +149,29 @@ async def test_a_simulation_that_fails_is_an_error(api: Api, more: Json, loc: st
     [fault] = response.json()["detail"][:1]
     assert loc == fault["loc"][1]
     assert text in fault["msg"]
+
+
+async def test_enabling_is_refused_while_a_node_of_an_older_release_runs(api: Api) -> None:
+    path = await _path(api)
+    async with api.db.write() as tx:
+        await tx.run("INSERT INTO node (id, worker, release) VALUES (7, 'old-host:1:7', '0.1.0')")
+    await _patch(api, path, {"code": CODE})
+    response = await api.call("PATCH", path, json={"enabled": True})
+    assert (409, "older_release") == (response.status_code, response.json()["code"])
+    assert "the node old-host:1:7 runs 0.1.0" in response.json()["detail"]
+    assert not (await api.read(path))["enabled"]
+
+
+async def test_variables_are_encrypted_under_a_main_secret(api: Api) -> None:
+    encryption = Encryption("0123456789abcdef0123456789abcdef")
+    services = replace(api.context.services, encryption=encryption)
+    [app] = await lookup.search_apps(services, ORG, await api.app())
+    endpoint = await api.endpoint(app.id)
+    secret = Transformation(variables={"TOKEN": "s3cret"})
+    await transformations.change(services, app, endpoint, lambda _: secret)
+    async with api.db.read() as read:
+        stored = str((await read.one("SELECT variables FROM transformation"))[0])
+    assert "s3cret" not in stored
+    assert {"TOKEN": "s3cret"} == (await transformations.get(services, app, endpoint)).variables
+    with pytest.raises(AppError, match="main_secret"):
+        await transformations.get(api.context.services, app, endpoint)

@@ -60,7 +60,10 @@ class PreparedDeliveries:
                 fits = self._reserve_copy(len(message.payload), receiver)
             if fits:
                 rows.append(DeliveryRow.of(message, receiver.id, now, self._lease, now + sink.lease_ms))
-                self._leased.append(Delivery(receiver, message.id, message.payload, self._lease, self._leased_at))
+                delivery = Delivery(receiver, message.id, message.payload, self._lease, self._leased_at)
+                if receiver.is_transformed:
+                    delivery.labels = message.event_type, message.channels
+                self._leased.append(delivery)
             else:
                 rows.append(DeliveryRow.of(message, receiver.id, now))
                 self._spilled.add(receiver.id)

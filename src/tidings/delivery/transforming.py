@@ -128,18 +128,16 @@ class Transforming:
 
     async def _read(self, delivery: Delivery) -> tuple[Script | None, Webhook]:
         """Return the script of an endpoint, None if it has none any more, and what it is given."""
-        receiver = delivery.receiver
-        async with self._parts.db.read() as read:
-            message = (await messages.by_ids(read, [delivery.msg_id])).get(MessageId(delivery.msg_id))
-            stored = None if receiver in self._scripts else await transformations.find(read, receiver.id)
-        if receiver in self._scripts:
-            self._scripts.move_to_end(receiver)
-            script = self._scripts[receiver]
-        else:
-            script = self._opened(stored)
-            self._keep(receiver, script)
-        event_type, channels = ("", None) if message is None else (message.event_type, message.channels)
-        return script, Webhook(receiver.url, event_type, delivery.payload, channels)
+        receiver, labels = delivery.receiver, delivery.labels
+        if labels is None or receiver not in self._scripts:
+            async with self._parts.db.read() as read:
+                message = (await messages.by_ids(read, [delivery.msg_id])).get(MessageId(delivery.msg_id))
+                stored = await transformations.find(read, receiver.id)
+            labels = ("", None) if message is None else (message.event_type, message.channels)
+            self._keep(receiver, self._opened(stored))
+        self._scripts.move_to_end(receiver)
+        event_type, channels = labels
+        return self._scripts[receiver], Webhook(receiver.url, event_type, delivery.payload, channels)
 
     def _opened(self, stored: transformations.StoredTransformation | None) -> Script | None:
         if stored is None or stored.code is None or not stored.enabled:
@@ -148,9 +146,11 @@ class Transforming:
 
     def _keep(self, receiver: Receiver, script: Script | None) -> None:
         """Cache a script. A changed endpoint is another receiver, so a cached script is never outdated for long."""
+        if receiver in self._scripts:
+            self._bytes -= _size(self._scripts[receiver])
         self._scripts[receiver] = script
         self._bytes += _size(script)
-        while self._bytes > _SCRIPTS_BYTES:
+        while self._bytes > _SCRIPTS_BYTES and len(self._scripts) > 1:
             _, dropped = self._scripts.popitem(last=False)
             self._bytes -= _size(dropped)
 

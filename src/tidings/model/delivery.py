@@ -60,6 +60,8 @@ class Delivery:
     task_id: str | None = None
     due_since: float | None = None
     """When it became due, in seconds of the monotonic clock; None if that is when it was leased."""
+    labels: tuple[str, tuple[str, ...] | None] | None = None
+    """The event type and the channels, if they are known and the endpoint is transformed; else they are read."""
 
 
 @dataclass(frozen=True, slots=True)
