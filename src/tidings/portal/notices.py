@@ -26,6 +26,9 @@ _SENTENCES: Final = {
     "nothing_selected": "No message is selected. Select some, and repeat it.",
     "imported": "The event types of the document are imported.",
     "started": "The task has started.",
+    "chat_added": "The chat is added. Send a test to see a message there.",
+    "chat_removed": "The chat is removed.",
+    "chat_tested": "The test is on its way. If it does not arrive, reload this page: it shows the last error.",
     "revoked": "The key is revoked. Every node refuses it within two seconds.",
 }
 

@@ -12,6 +12,7 @@ from tidings.portal import (
     console_import,
     console_keys,
     console_messages,
+    console_notifications,
     console_undelivered,
     endpoint_forms,
     endpoint_pages,
@@ -44,4 +45,5 @@ VIEWS: Final[tuple[View, ...]] = (
     *console_event_types.VIEWS,
     *console_import.VIEWS,
     *console_keys.VIEWS,
+    *console_notifications.VIEWS,
 )
