@@ -32,7 +32,7 @@ URL = "https://example.com/in"
 class Everyday:
     """One run, with the methods that it has called."""
 
-    resources: tuple[str, ...] = ("application", "endpoint", "event_type", "authentication")
+    resources: tuple[str, ...] = ("application", "endpoint", "event_type", "authentication", "integration")
 
     def __init__(self, given: dict[str, str]) -> None:
         self.given = given
@@ -47,6 +47,8 @@ class Everyday:
             app_id = self.applications()
             self.endpoints(app_id)
             self.portal(app_id)
+            self.integrations(app_id)
+            self.imports()
         return self.told()
 
     def told(self) -> dict[str, Any]:
@@ -99,6 +101,40 @@ class Everyday:
         assert (["user.signup"], ["user.login", "user.signup"]) == (names, [each.name for each in archived])
         self.call("event_type.delete", "user.login", EventTypeDeleteOptions(expunge=True))
         self.refused(404, "event_type.get", "user.login")
+
+    def imports(self) -> None:
+        webhooks = {"pet.new": {"post": {"description": "A pet."}}}
+        spec = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "webhooks": webhooks}
+        dry: Any = m.EventTypeImportOpenApiIn(spec=spec, dry_run=True)
+        planned = self.call("event_type.import_openapi", dry).data
+        assert ["pet.new"] == planned.modified
+        assert [("pet.new", "A pet.", False)] == [
+            (each.name, each.description, each.deprecated) for each in planned.to_modify or ()
+        ]
+        raw: Any = m.EventTypeImportOpenApiIn(spec_raw=json.dumps(spec), replace_all=True)
+        done = self.call("event_type.import_openapi", raw).data
+        assert "pet.new" in done.modified
+        assert not done.to_modify
+        assert ["pet.new"] == [each.name for each in self.call("event_type.list").data]
+        self.refused(400, "event_type.import_openapi", m.EventTypeImportOpenApiIn())
+
+    def integrations(self, app_id: str) -> None:
+        flagged: Any = m.IntegrationIn(name="Zapier", feature_flags=["beta"])
+        made = self.call("integration.create", app_id, flagged)
+        assert ("Zapier", ["beta"]) == (made.name, made.feature_flags)
+        assert made == self.call("integration.get", app_id, made.id)
+        keys = [self.call("integration.rotate_key", app_id, made.id).key for _ in range(2)]
+        put = self.call("integration.upsert", app_id, made.id, m.IntegrationUpdate(name="Make"))
+        assert (made.id, "Make", []) == (put.id, put.name, put.feature_flags)
+        assert [put] == self.call("integration.list", app_id).data
+        own = self.client_of(keys[1])
+        assert app_id == own.application.get(app_id).id
+        self.call("integration.delete", app_id, made.id)
+        self.refused(404, "integration.get", app_id, made.id)
+        for key in keys:
+            self.client = self.client_of(key)
+            self.refused(401, "application.get", app_id)
+        self.client = self.client_of(self.given["token"])
 
     def applications(self) -> str:
         made = self.call("application.create", m.ApplicationIn(name="One", uid="one", metadata={"k": "v"}))

@@ -21,8 +21,9 @@ STREAM = {
     "authentication.get_stream_poller_token",
     "authentication.rotate_stream_poller_token",
 }
-ABSENT = {"endpoint.transformation", "endpoint.transformation_partial_update", "event_type.import_openapi"}
+ABSENT = {"endpoint.transformation", "endpoint.transformation_partial_update"}
 ABSENT_1 = ABSENT - {"endpoint.transformation"} | {"endpoint.transformation_get", "endpoint.patch_transformation"}
+ABSENT_1 |= {"integration.get_key"}
 ELSEWHERE = TASKS | STREAM | {"endpoint.send_example"}
 
 

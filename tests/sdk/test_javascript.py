@@ -24,7 +24,6 @@ ELSEWHERE = [
     "endpoint.recover",
     "endpoint.replayMissing",
     "endpoint.transformationPartialUpdate",
-    "eventType.importOpenapi",
     "message.expungeAllContents",
 ]
 

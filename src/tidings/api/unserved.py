@@ -99,8 +99,13 @@ _GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
 )
 
-# Operations of newer SDKs: internal ones of the contract, and some that it does not have.
+# Operations of other SDKs: internal ones of the contract, and some that it does not have (any more).
 _SDK_GROUPS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "Keys are stored as hashes, so none can be shown again; rotate the key.",
+        "/api/v1",
+        "GET /app/{app_id}/integration/{integ_id}/key v1.integration.get-key",
+    ),
     (
         "Destinations are not supported; messages are sent to endpoints.",
         "/api/v1/app/{app_id}/destination",

@@ -7,7 +7,7 @@
 const assert = require("node:assert/strict");
 const { Svix, ApiException } = require("svix");
 
-const RESOURCES = ["application", "authentication", "endpoint", "eventType", "message", "messageAttempt"];
+const RESOURCES = ["application", "authentication", "endpoint", "eventType", "integration", "message", "messageAttempt"];
 const TYPE = "order.made";
 const URL_ = "https://example.com/in";
 const SECRET = "whsec_" + "e".repeat(32);
@@ -55,6 +55,33 @@ async function eventTypes(svix) {
   assert.deepEqual((await svix.eventType.get(TYPE)).schemas, schemas);
   await svix.eventType.delete("user.login", { expunge: true });
   assert.deepEqual((await svix.eventType.list({ withContent: true })).data.map((each) => each.name), [TYPE]);
+}
+
+async function imports(svix) {
+  const spec = { openapi: "3.1.0", info: { title: "t", version: "1" }, webhooks: { "pet.new": { post: { summary: "A pet." } } } };
+  const planned = (await svix.eventType.importOpenapi({ spec, dryRun: true })).data;
+  assert.deepEqual([planned.modified, planned.toModify[0].description], [["pet.new"], "A pet."]);
+  const done = (await svix.eventType.importOpenapi({ specRaw: JSON.stringify(spec) })).data;
+  assert.deepEqual([done.modified, done.toModify ?? null], [["pet.new"], null]);
+  assert.deepEqual((await svix.eventType.importOpenapi({ spec })).data.modified, []);
+  await refused(400, svix.eventType.importOpenapi({}));
+}
+
+async function integrations(svix, app, serverUrl) {
+  const made = await svix.integration.create(app, { name: "Zapier", featureFlags: ["beta"] });
+  assert.deepEqual([made.name, made.featureFlags], ["Zapier", ["beta"]]);
+  assert.deepEqual(await svix.integration.get(app, made.id), made);
+  const before = (await svix.integration.rotateKey(app, made.id)).key;
+  const { key } = await svix.integration.rotateKey(app, made.id);
+  const put = await svix.integration.update(app, made.id, { name: "Make" });
+  assert.deepEqual([put.id, put.name, put.featureFlags], [made.id, "Make", []]);
+  assert.deepEqual(ids(await svix.integration.list(app)), [made.id]);
+  const own = (token) => new Svix(token, { serverUrl }).application.get(app);
+  assert.equal((await own(key)).id, app);
+  await refused(401, own(before));
+  await svix.integration.delete(app, made.id);
+  await refused(401, own(key));
+  await refused(404, svix.integration.get(app, made.id));
 }
 
 async function applications(svix) {
@@ -198,6 +225,8 @@ async function main() {
   await endpoints(svix, app);
   await attempts(svix, app, await messages(svix, app, receiver));
   await portal(svix, app, url);
+  await integrations(svix, app, url);
+  await imports(svix);
   const leftOperational = await operational(plain, app, receiver);
   const every = RESOURCES.flatMap((resource) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(plain[resource]))
