@@ -124,10 +124,10 @@ async def test_every_kind_of_token_gets_the_same_refusal(lite: Api) -> None:
     stranger = issue_org_token(SECRET, OrgId("org_other"), lite.clock.now())
 
     for token in (portal, stranger, lite.token):
-        response = await lite.get("/app/mine/endpoint/any/transformation", token=token)
+        response = await lite.get("/app/mine/poller/any", token=token)
         assert (501, "not_implemented") == (response.status_code, response.json()["code"])
     await lite.post("/auth/logout", token=portal)
-    assert 401 == (await lite.get("/app/mine/endpoint/any/transformation", token=portal)).status_code
+    assert 401 == (await lite.get("/app/mine/poller/any", token=portal)).status_code
 
 
 def test_the_document_has_only_served_operations() -> None:

@@ -27,6 +27,7 @@ from tidings.portal.markdown_text import rendered
             '<p><a href="https://example.com/?a=1&amp;b=2" rel="noopener noreferrer" target="_blank">a &amp; b</a></p>',
         ),
         ("[a](javascript:alert(1))", "<p>[a](javascript:alert(1))</p>"),
+        ("[a](javascript:a`1`) [b](//x) [c](/x)", "<p>[a](javascript:a<code>1</code>) [b](//x) [c](/x)</p>"),
         ('[a](https://x"onclick=alert(1))', "<p>[a](https://x&#34;onclick=alert(1))</p>"),
         ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"),
         ("{} {0} %s", "<p>{} {0} %s</p>"),
