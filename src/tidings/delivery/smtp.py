@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sends mails over SMTP. This module needs the extra `mail`; it is imported only if `smtp_url` is set.
 
-TLS is never optional: `starttls://` fails if the server does not offer it, so nobody on the way can remove the offer.
+TLS is never optional: `starttls://` fails if the server does not offer it, so no program on the way can remove it.
 """
 
 import ssl

@@ -60,7 +60,7 @@ class Housekeeping:
         self._reporter = reporter
 
     def loops(self, keyring: Keyring) -> list[Coroutine[object, object, None]]:
-        """Return what runs beside the roles of the node, to be canceled at its stop."""
+        """Return the loops beside the roles of the node, to be canceled at its stop."""
         return [
             self.run_hourly(),
             self.roll_up(),

@@ -179,7 +179,7 @@ WHERE id = :id AND disabled = 0 AND deleted_at IS NULL AND failing_since = :sinc
 
 
 async def to_warn(read: Read, now: int, *, limit: int) -> list[EndpointHealth]:
-    """Return endpoints that have reached a level of `WARNING_PERCENTS` of which nobody was warned, ordered by id."""
+    """Return endpoints that have reached a level of `WARNING_PERCENTS` without a warning, ordered by id."""
     rows = await read.rows(_TO_WARN, now=now, limit=limit)
     return [from_row(EndpointHealth, row, record=record_of(row)) for row in rows]
 

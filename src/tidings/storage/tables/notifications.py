@@ -100,13 +100,13 @@ async def add(tx: Write, endpoint_id: str, type_: str, org_id: str, data: dict[s
 
 
 async def waiting(read: Read) -> Waiting:
-    """Return what waits to be sent; reads a row or two."""
+    """Return whether there is work; reads a row or two."""
     row = await read.one(_ARE_WAITING)
     return Waiting(row["waiting"] > 0, row["due_at"])
 
 
 async def take_turn(tx: Write, *, now: int, until: int) -> bool:
-    """Take the turn to begin a mail, which nobody has again until a timestamp; return whether it was free."""
+    """Take the turn to begin a mail, which is free again at a timestamp; return whether it was free."""
     return await tx.run(_TAKE_TURN, name=_TURN, until=f"{until:015d}", now=f"{now:015d}") == 1
 
 
