@@ -119,6 +119,13 @@ class FormOnPage:
         else:
             self.values[name] = [self.values[name], value]
 
+    def append(self, name: str, text: str) -> None:
+        """Append a text to the last value of a name."""
+        if isinstance(self.values[name], list):
+            self.values[name][-1] += text
+        else:
+            self.values[name] += text
+
 
 class Page(HTMLParser):
     """The texts, links and forms of a page."""
@@ -132,6 +139,7 @@ class Page(HTMLParser):
         self.named: dict[str, str] = {}
         self._within: str | None = None
         self._area: str | None = None
+        self._is_new = False
         self._select: str | None = None
         self.feed(text)
 
@@ -170,7 +178,7 @@ class Page(HTMLParser):
         if tag == "select":
             self._select = name
         elif tag == "textarea":
-            self._area = name
+            self._area, self._is_new = name, True
             self.forms[-1].add(name, "")
         elif tag == "input" and (kind not in ("checkbox", "radio") or "checked" in given):
             self.forms[-1].add(name, given.get("value", "on" if kind in ("checkbox", "radio") else ""))
@@ -185,7 +193,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._area is not None:
-            self.forms[-1].values[self._area] += data
+            self.forms[-1].append(self._area, data.removeprefix("\n") if self._is_new else data)  # as browsers do
+            self._is_new = False
         if self._within is not None:
             self.named[self._within] += data
         self.words.append(data)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Transformations of endpoints over HTTP: scripts that change requests before they are sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
@@ -22,10 +22,11 @@ from tidings.model.token import Capability
 from tidings.model.transformation import (
     CODE_MAX,
     CODE_MIN,
-    VARIABLES_BYTES,
     VARIABLES_MAX,
     TransformationHttpMethod,
     Webhook,
+    code_faults,
+    variable_faults,
 )
 
 _EXAMPLE: Final = "function handler(webhook) { return webhook }"
@@ -122,26 +123,6 @@ class TransformationSimulateOut(Out, kw_only=True):
     """Whether the script cancels the message."""
     x: SimulatedExtras
     """Extensions to the Svix API."""
-
-
-def code_faults(code: str) -> Iterator[Fault]:
-    """Yield the fault of a script that cannot be compiled or stored."""
-    if not CODE_MIN <= len(code) <= CODE_MAX:
-        yield Fault(("body", "code"), f"code must have {CODE_MIN} to {CODE_MAX} characters.")
-    elif "\0" in code or any("\ud800" <= character <= "\udfff" for character in code):
-        yield Fault(("body", "code"), "code must not contain NUL or half of a surrogate pair.")
-
-
-def variable_faults(variables: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the fault of variables that are too many or too large."""
-    if len(variables) > VARIABLES_MAX:
-        yield Fault(("body", "variables"), f"variables must have at most {VARIABLES_MAX} items.")
-    elif sum(_bytes(name) + _bytes(value) for name, value in variables.items()) > VARIABLES_BYTES:
-        yield Fault(("body", "variables"), f"variables must have at most {VARIABLES_BYTES} bytes in all.")
-
-
-def _bytes(value: str) -> int:
-    return len(value.encode(errors="surrogatepass"))
 
 
 async def get(call: Call[Query, Nothing]) -> Response:

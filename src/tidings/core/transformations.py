@@ -37,6 +37,11 @@ Edit = Callable[[Transformation], Transformation]
 """A change to a transformation, as a function of its current state."""
 
 
+def is_available() -> bool:
+    """Return whether this process can run scripts: whether the extra `transformations` is installed."""
+    return is_installed()
+
+
 async def get(services: Services, app: App, ref: str) -> Transformation:
     """Return the transformation of an endpoint."""
     async with services.db.read() as read:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from tidings.errors import Fault
 from tidings.model.endpoint import HEADERS_BYTES, HEADERS_MAX, header_error
 from tidings.model.url import InvalidUrl, normalize_url
 
@@ -33,6 +34,26 @@ class TransformationHttpMethod(Enum):
 
 
 METHODS: Final = tuple(each.value for each in TransformationHttpMethod)
+
+
+def code_faults(code: str) -> Iterator[Fault]:
+    """Yield the fault of a script that cannot be compiled or stored."""
+    if not CODE_MIN <= len(code) <= CODE_MAX:
+        yield Fault(("body", "code"), f"code must have {CODE_MIN} to {CODE_MAX} characters.")
+    elif "\0" in code or any("\ud800" <= character <= "\udfff" for character in code):
+        yield Fault(("body", "code"), "code must not contain NUL or half of a surrogate pair.")
+
+
+def variable_faults(variables: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield the fault of variables that are too many or too large."""
+    if len(variables) > VARIABLES_MAX:
+        yield Fault(("body", "variables"), f"variables must have at most {VARIABLES_MAX} items.")
+    elif sum(_bytes(name) + _bytes(value) for name, value in variables.items()) > VARIABLES_BYTES:
+        yield Fault(("body", "variables"), f"variables must have at most {VARIABLES_BYTES} bytes in all.")
+
+
+def _bytes(value: str) -> int:
+    return len(value.encode(errors="surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)

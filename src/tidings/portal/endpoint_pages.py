@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tidings import ids
-from tidings.core import attempts, endpoint_connectors, endpoints, health, rollups, signing
+from tidings.core import attempts, endpoint_connectors, endpoints, health, rollups, signing, transformations
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, Fault
 from tidings.model.attempt import AttemptFilter, MessageStatus
@@ -66,12 +66,17 @@ async def _show(page: PageRequest, *, secret: str | None = None, faults: Sequenc
         "headers": sorted(await endpoints.headers(services, app, endpoint.id)),
         "connector": await endpoint_connectors.of_endpoint(services, page.principal, app, endpoint.id),
         "limited_since": await health.throttled_since(services, app, endpoint.id),
+        "transformation": await transformations.get(services, app, endpoint.id) if _may_transform(page) else None,
         "secret": secret,
         "graces": GRACES,
     }
     if faults:
         return page.invalid("endpoint.html", faults, **values)
     return page.page("endpoint.html", **values)
+
+
+def _may_transform(page: PageRequest) -> bool:
+    return page.may(Capability.MANAGE_TRANSFORMATIONS)
 
 
 async def reveal(page: PageRequest) -> Answer:

@@ -59,6 +59,10 @@ class Form:
         """Return the values of a field that are not empty, without surrounding space."""
         return [text for each in self._fields.get(name, ()) if (text := each.strip())]
 
+    def rows(self, name: str) -> Sequence[str]:
+        """Return all values of a field with their space, also empty ones, in the order of the form."""
+        return self._fields.get(name, ())
+
     def has(self, name: str) -> bool:
         """Return whether a field is present, as a ticked checkbox is."""
         return name in self._fields

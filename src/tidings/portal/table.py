@@ -23,6 +23,7 @@ from tidings.portal import (
     overview,
     recover_pages,
     task_pages,
+    transformation_pages,
 )
 from tidings.portal.view import View
 
@@ -32,6 +33,7 @@ VIEWS: Final[tuple[View, ...]] = (
     *endpoint_forms.VIEWS,
     *connector_pages.VIEWS,
     *header_forms.VIEWS,
+    *transformation_pages.VIEWS,
     *event_type_pages.VIEWS,
     *example_pages.VIEWS,
     *message_pages.VIEWS,
