@@ -11,13 +11,14 @@ from tidings.api.connectors import ConnectorOut, EndpointConnectorOut, render_co
 from tidings.api.endpoints import TAG
 from tidings.api.query import Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
-from tidings.api.transformations import Variables, variable_faults
+from tidings.api.transformations import Variables
 from tidings.api.wire import In, format_timestamp, json_response
 from tidings.core import connectors, endpoint_connectors
 from tidings.core.endpoint_connectors import ConnectorUse
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, ErrorKind, Fault, invalid
 from tidings.model.token import Capability
+from tidings.model.transformation import variable_faults
 
 _REF: Final = Meta(extra_json_schema={"minLength": 1, "maxLength": 256, "example": samples.CONNECTOR})
 
