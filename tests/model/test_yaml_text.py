@@ -109,9 +109,9 @@ def test_aliases_do_not_make_a_small_text_large() -> None:
     lines = ["a0: &a0 [" + ", ".join(["lol"] * 9) + "]"]
     lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 10)]
 
-    with pytest.raises(YamlError, match="stands for more than 8 MiB"):
+    with pytest.raises(YamlError, match="expands to more than 8 MiB"):
         parsed("\n".join(lines))
-    with pytest.raises(YamlError, match="stands for more than 8 MiB"):
+    with pytest.raises(YamlError, match="expands to more than 8 MiB"):
         parsed("a: &a " + "x" * 100_000 + "\nb: [" + ", ".join(["*a"] * 100) + "]")
 
 

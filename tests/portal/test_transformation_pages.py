@@ -128,7 +128,7 @@ async def test_a_form_of_an_older_version_overwrites_nothing(lite_site: Site) ->
 
     page = await _send(browser, do="save", code=RENAME)
 
-    assert (422, True) == (browser.status, "Somebody else has changed this transformation." in page.said)
+    assert (422, True) == (browser.status, "This transformation has changed since the page was opened." in page.said)
     assert CANCEL == (await lite_site.api.read(api))["code"]
 
 

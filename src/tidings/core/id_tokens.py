@@ -26,7 +26,7 @@ _ALGORITHMS: Final = {
 _CURVES: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _LEEWAY_MS: Final = MINUTE
 _AGE_MAX_MS: Final = 10 * MINUTE
-"""A token of this sign-in was issued a moment ago."""
+"""A token of this sign-in was issued seconds ago."""
 _TOKEN_MAX: Final = 65_536
 _KEYS_MAX: Final = 100
 _TRIED_MAX: Final = 5

@@ -167,7 +167,7 @@ class OidcProvider:
     async def identify(self, exchange: CodeExchange) -> Person:
         """Exchange a code, and return the person. Raises `SignInRefused`, or `AppError` without a usable response."""
         if self._exchanges >= _EXCHANGES_MAX:
-            raise too_many("Many people are signing in right now. Try again in a moment.")
+            raise too_many("Many people are signing in right now. Try again in a minute.")
         self._exchanges += 1
         try:
             token = await self._id_token(exchange)

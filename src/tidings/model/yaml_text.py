@@ -110,7 +110,7 @@ class _Builder:
     def _spend(self, event: Any, size: int) -> None:  # noqa: ANN401
         self.total += size
         if self.total > SIZE_MAX:
-            raise _wrong(event, f"the text stands for more than {SIZE_MAX // 1024 // 1024} MiB")
+            raise _wrong(event, f"the text expands to more than {SIZE_MAX // 1024 // 1024} MiB")
 
     def _add(self, value: Any, size: int, height: int, anchor: str | None) -> None:  # noqa: ANN401
         if anchor is not None:

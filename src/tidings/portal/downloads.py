@@ -19,7 +19,7 @@ class Downloads:
         self._open: Counter[Hashable] = Counter()
 
     def begin(self, session: Hashable) -> Callable[[], None]:
-        """Count a download, and return what ends it; raise `too_many` if the session or the process has its maximum."""
+        """Count a download, and return the function that ends it; raise `too_many` at a limit."""
         if self._open[session] >= PER_SESSION or self._open.total() >= IN_ALL:
             raise too_many("Too many downloads are in progress. Wait until one is complete.")
         self._open[session] += 1

@@ -40,7 +40,7 @@ _STATUSES: Final = {
     ErrorKind.FORBIDDEN: HTTPStatus.FORBIDDEN,
 }
 _AGAIN: Final = "This sign-in was not started in this browser, or took longer than ten minutes. Sign in again."
-_REFUSED: Final = "The provider did not confirm the sign-in. Sign in again, or ask whoever manages the provider."
+_REFUSED: Final = "The provider did not confirm the sign-in. Sign in again, or ask the administrator of the provider."
 _DECLINED: Final = "The sign-in was declined at the provider."
 
 

@@ -70,7 +70,7 @@ class TrustedProxy:
     people: People
 
     def session(self, scope: AsgiScope, clock: Clock) -> PageSession | None:
-        """Return the session of the person whom the proxy names; None if it is not the proxy, or names nobody.
+        """Return the session of the person whom the proxy names; None if it is not the proxy, or names no person.
 
         Raises `AppError` for a person without access.
         """

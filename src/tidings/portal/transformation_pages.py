@@ -32,7 +32,7 @@ function handler(webhook) {
   return webhook;
 }
 """
-_CHANGED: Final = "Somebody else has changed this transformation. Open the page again, and repeat your changes."
+_CHANGED: Final = "This transformation has changed since the page was opened. Open it again, and repeat your changes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Fields:
         return [*self.variables, *[("", "")] * min(_EMPTY_ROWS, VARIABLES_MAX - len(self.variables))]
 
     def faults(self) -> list[Fault]:
-        """Return what is wrong with the form itself."""
+        """Return the faults of the form itself."""
         found = [*code_faults(self.code), *variable_faults(dict(self.variables))]
         names = [name for name, _ in self.variables]
         if "" in names:
