@@ -80,11 +80,13 @@ async def create_once(services: Services, draft: KeyDraft, idempotency_key: str 
 async def add(tx: Write, draft: KeyDraft, now: int, tuning: CoreTuning = CoreTuning()) -> NewKey:
     """Create a key in an open transaction; raise `not_found` without the application, and an error at the limit.
 
-    At the limit, the key that ended first makes room. Requests at the same time may exceed the limit by their number.
+    At the limit, the key that ended first makes room, a minute after its end. Requests at the same time may exceed the
+    limit by their number.
     """
-    most = tuning.keys_per_organization
-    if await api_keys.count(tx, draft.org_id) >= most and not await api_keys.delete_ended(tx, draft.org_id, now):
-        raise bad_request("too_many_keys", f"This organization has {most:,} API keys, the most; revoke one first.")
+    most, before = tuning.keys_per_organization, now - tuning.ended_key_ms
+    if await api_keys.count(tx, draft.org_id) >= most and not await api_keys.delete_ended(tx, draft.org_id, before):
+        detail = f"This organization has {most:,} API keys, the most; revoke one, and wait a minute."
+        raise bad_request("too_many_keys", detail)
     text = api_key.new_text()
     created_at = now // STEP_MS * STEP_MS
     key = ApiKey(

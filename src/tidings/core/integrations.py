@@ -8,9 +8,7 @@ so only the response to a rotation contains it; the first rotation creates it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
 
-from tidings.clock import MINUTE
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.errors import bad_request, conflict, not_found
@@ -22,9 +20,6 @@ from tidings.model.integration import Integration
 from tidings.model.page import Cursor, Page
 from tidings.storage.drivers.database import Write, retried
 from tidings.storage.tables import api_keys, integrations
-
-_ENDED_KEPT_MS: Final = MINUTE
-"""How long an ended key stays at least, so that every node hears of its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +136,7 @@ async def _replace_key(tx: Write, services: Services, app_id: AppId, integration
     replaced = await api_keys.replace_of_integration(tx, key, api_key.hash_of(text))
     _notify(tx, services, replaced)
     if not replaced:
-        await api_keys.delete_ended_of_integrations(tx, app_id, before=key.created_at - _ENDED_KEPT_MS)
+        await api_keys.delete_ended_of_integrations(tx, app_id, before=key.created_at - services.tuning.ended_key_ms)
         await api_keys.add(tx, key, api_key.hash_of(text))
     return text
 

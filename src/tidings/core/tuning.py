@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from tidings.clock import MINUTE
+
 
 @dataclass(frozen=True, slots=True)
 class CoreTuning:
@@ -96,6 +98,8 @@ class CoreTuning:
     """The API keys that a process remembers."""
     keys_per_organization: int = 1_000
     """The most API keys of one organization."""
+    ended_key_ms: int = MINUTE
+    """How long an ended key stays at least, so that every node hears of its end."""
     integrations_per_application: int = 100
     """The most integrations of one application."""
     import_active_types: int = 20_000

@@ -27,7 +27,7 @@ _ADD: Final = f"INSERT INTO api_key (hash, {_COLUMNS}) VALUES (:hash, {named(_CO
 _COUNT: Final = "SELECT count(*) AS n FROM api_key WHERE org_id = :org AND integration_id IS NULL"
 _DROP_ENDED: Final = """
 DELETE FROM api_key WHERE id IN (
-  SELECT id FROM api_key WHERE org_id = :org AND integration_id IS NULL AND expires_at <= :now
+  SELECT id FROM api_key WHERE org_id = :org AND integration_id IS NULL AND expires_at <= :before
   ORDER BY expires_at LIMIT 1
 )
 """
@@ -82,9 +82,9 @@ async def count(read: Read, org_id: OrgId) -> int:
     return int((await read.one(_COUNT, org=org_id))["n"])
 
 
-async def delete_ended(tx: Write, org_id: OrgId, now: int) -> bool:
-    """Delete the key of an organization that ended first; return whether there was one."""
-    return await tx.run(_DROP_ENDED, org=org_id, now=now) == 1
+async def delete_ended(tx: Write, org_id: OrgId, before: int) -> bool:
+    """Delete the key of an organization that ended first, not after `before`; return whether there was one."""
+    return await tx.run(_DROP_ENDED, org=org_id, before=before) == 1
 
 
 async def rename(tx: Write, key_id: str, name: str) -> None:
