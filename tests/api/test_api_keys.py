@@ -24,7 +24,7 @@ from tidings.table import TABLE
 
 OTHER = OrgId("org_other")
 FORBIDDEN = {"code": "insufficient access", "detail": "Insufficient access for the given operation."}
-READS = {"v1.message.precheck"}
+READS = {"v1.message.precheck", "v1.message.preview-filter", "v1.environment.export"}
 """Operations that only read although their method is not GET. A new one needs a reason here."""
 
 
@@ -342,6 +342,18 @@ async def test_an_organization_has_a_limited_number_of_keys(api: Api) -> None:
     await api_keys.create(api.db, draft, api.clock.now(), tuning)
     with pytest.raises(Exception, match="not found"):
         await api_keys.get(api.db, ORG, first.key.id)
+
+
+async def test_the_key_of_an_application_ends_with_it(api: Api) -> None:
+    app, other = await api.app(), await api.app()
+    ended = await api.key(KeyScope.APPLICATION, app=app, lifetime_ms=DAY)
+    kept = await api.key(KeyScope.APPLICATION, app=other)
+    assert 200 == (await api.get("/event-type", token=ended.text)).status_code
+
+    assert 204 == (await api.call("DELETE", f"/app/{app}")).status_code
+
+    assert 401 == (await api.get("/event-type", token=ended.text)).status_code
+    assert 200 == (await api.get("/event-type", token=kept.text)).status_code
 
 
 async def test_an_ended_key_is_deleted_after_90_days(api: Api) -> None:

@@ -100,15 +100,15 @@ async def delete(services: Services, app: App, integration_id: str) -> None:
             # First, so that a rotation at the same time has ended before the keys are read.
             if not await integrations.delete(tx, app.id, integration_id):
                 raise not_found()
-            _notify(tx, services, await api_keys.end_of_integrations(tx, app.id, integration_id, services.now()))
+            _notify(tx, services, await api_keys.end_of_application(tx, app.id, integration_id, services.now()))
 
     await retried(work)
 
 
 async def end_all(tx: Write, services: Services, app_id: AppId, now: int) -> None:
-    """Delete the integrations of an application in an open transaction, and end their keys."""
+    """Delete the integrations of an application in an open transaction, and end all keys that reach it."""
     await integrations.delete_all(tx, app_id)
-    _notify(tx, services, await api_keys.end_of_integrations(tx, app_id, None, now))
+    _notify(tx, services, await api_keys.end_of_application(tx, app_id, None, now))
 
 
 async def rotate_key(

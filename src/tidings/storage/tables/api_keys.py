@@ -137,7 +137,7 @@ WHERE {_OF_INTEGRATION} RETURNING id
 _TOUCH: Final = f"UPDATE api_key SET version = version + 1, changed_at = :now WHERE {_OF_INTEGRATION} RETURNING id"
 _END: Final = """
 UPDATE api_key SET expires_at = CAST(:now AS BIGINT), revoked_at = :now, version = version + 1, changed_at = :now
-WHERE app_id = :app AND integration_id IS NOT NULL AND expires_at IS NULL"""
+WHERE app_id = :app AND (expires_at IS NULL OR expires_at > CAST(:now AS BIGINT))"""
 _END_ALL: Final = f"{_END} RETURNING id"
 _END_ONE: Final = f"{_END} AND integration_id = :integration RETURNING id"
 _DELETE_ENDED: Final = (
@@ -168,8 +168,8 @@ async def touch_of_integration(tx: Write, app_id: AppId, integration_id: str, no
     return [row["id"] for row in rows]
 
 
-async def end_of_integrations(tx: Write, app_id: AppId, integration_id: str | None, now: int) -> list[str]:
-    """End the key of an integration, or of all of an application for None; return the ids of the ended keys.
+async def end_of_application(tx: Write, app_id: AppId, integration_id: str | None, now: int) -> list[str]:
+    """End the key of an integration, or for None all keys of an application; return the ids of the ended keys.
 
     The rows stay for a while: a node that holds such a key learns from its row that it ended.
     """
