@@ -89,6 +89,7 @@ class EventTypeImportOpenApiOut(Out, kw_only=True):
     """The result of an import, or of its dry run."""
 
     data: EventTypeImportOpenApiOutData
+    """The event types of the document and the changes to them."""
 
 
 async def import_openapi(call: Call[Query, EventTypeImportOpenApiIn]) -> Response:

@@ -53,6 +53,7 @@ class PreviewedMessageOut(Out, kw_only=True):
     timestamp: Timestamp
     """When the message was created."""
     result: PreviewResult
+    """Whether the message matches."""
     detail: str | None
     """A sentence that states why the message is excluded. Null if it matches."""
 

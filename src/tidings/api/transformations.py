@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
+from tidings.api import samples
 from tidings.api.endpoints import TAG
 from tidings.api.fields import Channel, Name, Payload
 from tidings.api.query import Query
@@ -29,6 +30,7 @@ from tidings.model.transformation import (
     variable_faults,
 )
 
+_BODY: Final = '{"amount":1999}'
 _EXAMPLE: Final = "function handler(webhook) { return webhook }"
 Code = Annotated[str, Meta(extra_json_schema={"minLength": CODE_MIN, "maxLength": CODE_MAX, "example": _EXAMPLE})]
 Variables = Annotated[dict[str, str], Meta(extra_json_schema={"maxProperties": VARIABLES_MAX})]
@@ -113,9 +115,9 @@ class SimulatedExtras(Out, kw_only=True):
 class TransformationSimulateOut(Out, kw_only=True):
     """The request that a script makes. Nothing was sent."""
 
-    url: str
+    url: Annotated[str, Meta(extra_json_schema={"example": samples.URL})]
     """The URL of the request."""
-    payload: str
+    payload: Annotated[str, Meta(extra_json_schema={"example": _BODY})]
     """The body of the request."""
     method: TransformationHttpMethod | None
     """The method of the request."""

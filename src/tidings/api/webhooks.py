@@ -99,7 +99,7 @@ class EndpointDisablingEventData(_EndpointEventData, kw_only=True):
     """When the failures began."""
     disables_at: Timestamp
     """The earliest time at which another exhausted message disables the endpoint."""
-    percent: Annotated[int, Meta(ge=50, le=90, description=_PERCENT)]
+    percent: Annotated[int, Meta(ge=50, le=90, description=_PERCENT, extra_json_schema={"example": 75})]
 
 
 class MessageAttemptFailedData(Out, kw_only=True):
