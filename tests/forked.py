@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from tidings.cli.main import main
 
 _HERE = str(Path(__file__).parent)
+_STARTING = threading.Lock()
 
 
 class Program:
@@ -61,14 +63,15 @@ class Program:
 
 def _start_forkserver() -> None:
     """Start the process that commands are forked from, unless it runs. It finds its modules by PYTHONPATH alone."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([_HERE, *([before] if before else [])])
-    try:
-        forkserver.ensure_running()
-    finally:
-        del os.environ["PYTHONPATH"]
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+    with _STARTING:  # servers are started in threads, which share the environment
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([_HERE, *([before] if before else [])])
+        try:
+            forkserver.ensure_running()
+        finally:
+            del os.environ["PYTHONPATH"]
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str], files: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.kit import ORG, Api, Json
 from tidings.clock import HOUR, MINUTE, SECOND, rfc3339
 from tidings.core import retention
-from tidings.model.attempt import BLOCKED_TEXT
+from tidings.model.attempt import BLOCKED_TEXT, MessageStatus
 from tidings.model.delivery import Lane, Mode
 from tidings.storage.tables import deliveries
 
@@ -360,6 +360,12 @@ async def canceled_by_a_task_that_was_deleted(setup: Setup) -> None:
         await setup.run(f"DELETE FROM {table}")
 
 
+async def canceled_by_a_script(setup: Setup) -> None:
+    await waiting(setup)
+    await setup.api.attempt(setup.app, setup.endpoint, setup.msg, status=MessageStatus.CANCELED, code=0)
+    await setup.ended()
+
+
 CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     delivered: ("delivered", "delivered", True, 1),
     delivered_though_a_later_resend_failed: ("delivered", "delivered", True, 2),
@@ -377,6 +383,7 @@ CASES: dict[Callable[[Setup], Awaitable[None]], tuple[str, str, bool, int]] = {
     a_resend_failed_before_an_edit: ("exhausted", "resend_failed", True, 1),
     stopped: ("exhausted", "stopped_early", False, 2),
     lost_its_retry: ("exhausted", "stopped_early", False, 1),
+    canceled_by_a_script: ("canceled", "transformation_canceled", True, 1),
     canceled: ("canceled", "task_canceled", True, 0),
     canceled_after_attempts: ("canceled", "task_canceled", True, 8),
     canceled_by_a_task_that_was_deleted: ("canceled", "task_canceled", True, 8),

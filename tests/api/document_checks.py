@@ -60,6 +60,12 @@ RULES: Final = (
     r"Application UID",
     r"name must have 1 to 256 printable characters",
     r"scopes are `organization` or",
+    # on scripts, connectors and documents
+    r"the script (must|was)",
+    r"\(line \d+, column \d+\)",
+    r"must not contain NUL",
+    r"There is no such connector",
+    r"Send the document either as",
 )
 """Error texts for requests that the document allows and the server refuses: rules that no schema states."""
 LOOSE: Final = re.compile(r"Non-unique items|`uniqueItems`|event_types \(was array")

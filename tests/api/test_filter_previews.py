@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.kit import Api, Json
-from tidings.core import filter_previews
+from tidings.core.tuning import CoreTuning
 from tidings.model.payload_filter import CONDITIONS_MAX
 
 PAID: Json = {"path": "$.status", "operator": "==", "value": "paid"}
@@ -59,15 +59,15 @@ async def test_event_types_and_channels_exclude_before_the_payload(api: Api) -> 
     ]
 
 
-async def test_a_preview_is_bounded_in_messages_and_bytes(lite: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_preview_is_bounded_in_messages_and_bytes(lite: Api) -> None:
     app = await lite.app()
     for _ in range(25):
         await lite.message(app, payload={"status": "paid", "x": "y" * 1_000})
     assert len(await _preview(lite, app)) == 20
     assert len(await _preview(lite, app, limit=3)) == 3
     assert len(await _preview(lite, app, limit=50)) == 25
-    monkeypatch.setattr(filter_previews, "_GROUP_BYTES", 2_500)
-    assert len(await _preview(lite, app, limit=50)) == 8
+    few = lite.tuned(core=CoreTuning(preview_bytes=2_500))
+    assert len(await _preview(few, app, limit=50)) == 8
 
 
 @pytest.mark.parametrize(

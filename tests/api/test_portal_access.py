@@ -197,6 +197,9 @@ NEEDS = {
     "v1.endpoint.recover": Capability.CREATE_ATTEMPTS,
     "v1.endpoint.replay-missing": Capability.CREATE_ATTEMPTS,
     "v1.endpoint.bulk-replay": Capability.CREATE_ATTEMPTS,
+    "v1.endpoint.set-connector": Capability.MANAGE_TRANSFORMATIONS,
+    "v1.endpoint.transformation.patch": Capability.MANAGE_TRANSFORMATIONS,
+    "v1.endpoint.transformation.simulate": Capability.MANAGE_TRANSFORMATIONS,
     "v1.message-attempt.resend": Capability.CREATE_ATTEMPTS,
     "v1.background-task.cancel": Capability.CREATE_ATTEMPTS,
     "v1.background-task.pause": Capability.CREATE_ATTEMPTS,
@@ -205,8 +208,8 @@ NEEDS = {
 }
 
 
-# Both change nothing: a token may always end its own session, and a dry run only reads.
-HARMLESS = {"v1.authentication.logout", "v1.message.precheck"}
+# They change nothing: a token may always end its own session, and a dry run or a preview only reads.
+HARMLESS = {"v1.authentication.logout", "v1.message.precheck", "v1.message.preview-filter"}
 INCLUDED = {
     Capability.MANAGE_ENDPOINT_SECRET: {Capability.VIEW_ENDPOINT_SECRET},
     Capability.MANAGE_ENDPOINT: {Capability.VIEW_ENDPOINT_SECRET, Capability.MANAGE_ENDPOINT_SECRET},

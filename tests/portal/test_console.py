@@ -90,15 +90,16 @@ async def test_a_read_only_key_sees_everything_and_changes_nothing(lite_site: Si
     await undelivered(api, app)
     await api.made("/event-type", {"name": "a.b", "description": ""})
     browser = await lite_site.console((await api.key(scope, read_only=True)).text)
+    reading = {path_of(view) for view in OF_ORG if view.is_reading}
 
     for view in OF_ORG:
-        if view.writes:
+        if view.writes and not view.is_reading:
             await browser.post(path_of(view))
             assert 403 == browser.status, named(view)
-        elif "task_id" not in view.path:
+        elif not view.writes and "task_id" not in view.path:
             await browser.open(path_of(view))
             assert 200 == browser.status, named(view)
-            forms = [each.action for each in browser.page.forms if "csrf" in each.values]
+            forms = [each.action for each in browser.page.forms if "csrf" in each.values and each.action not in reading]
             assert [] == forms, named(view)
     await browser.open(f"/console/{ORG}/app/{app}")
     assert not [each for each in browser.page.forms if each.action.endswith("open-portal")]

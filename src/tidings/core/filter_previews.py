@@ -20,8 +20,6 @@ from tidings.storage.tables import messages
 
 MESSAGES_MAX: Final = 50
 """The most messages of one preview."""
-_GROUP_BYTES: Final = 1024 * 1024
-"""The most bytes of payload that are checked in one iteration of the event loop, unless one payload has more."""
 _GROUPS_MAX: Final = 4
 
 
@@ -63,7 +61,7 @@ async def preview(services: Services, app: App, filters: PreviewFilters, limit: 
     async with services.db.read() as read:
         found = (await lists.page_of_messages(read, app.id, window, EVERY_MESSAGE))[:limit]
     shown: list[PreviewedMessage] = []
-    for group in _groups(found):
+    for group in _groups(found, services.tuning.preview_bytes):
         async with services.db.read() as read:
             payloads = await messages.payloads(read, group)
         shown += [_previewed(each, filters, payloads.get(each.id)) for each in group]
@@ -71,14 +69,14 @@ async def preview(services: Services, app: App, filters: PreviewFilters, limit: 
     return shown
 
 
-def _groups(found: Sequence[Message]) -> Iterator[list[Message]]:
+def _groups(found: Sequence[Message], most_bytes: int) -> Iterator[list[Message]]:
     """Yield messages in groups by the size of their payloads, up to the most groups."""
     rest = list(found)
     for _ in range(_GROUPS_MAX):
         total, count = 0, 0
         while count < len(rest):
             total += rest[count].payload_bytes or 0
-            if total > _GROUP_BYTES and count:
+            if total > most_bytes and count:
                 break
             count += 1
         if count:

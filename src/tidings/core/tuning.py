@@ -100,6 +100,8 @@ class CoreTuning:
     """The most API keys of one organization."""
     ended_key_ms: int = MINUTE
     """How long an ended key stays at least, so that every node hears of its end."""
+    preview_bytes: int = 1_048_576
+    """The most bytes of payload that a preview checks in one iteration of the event loop, unless one has more."""
     integrations_per_application: int = 100
     """The most integrations of one application."""
     import_active_types: int = 20_000

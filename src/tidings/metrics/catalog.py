@@ -75,7 +75,7 @@ CATALOG: Final = (
     _counter(
         "attempts",
         "Attempts by outcome: `delivered`, the class of a failure's HTTP status, `timeout`, `no_response` (no"
-        " connection, or it broke) or `invalid_response`.",
+        " connection, or it broke), `invalid_response` or `transformation` (the script of the endpoint failed).",
         "outcome",
     ),
     _counter("deliveries_exhausted", "Deliveries whose last scheduled attempt failed."),

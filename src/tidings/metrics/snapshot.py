@@ -39,7 +39,7 @@ _COUNTERS: Final = {
     "endpoint.disabled by its receiver": ("endpoints_disabled", "receiver"),
     **{
         f"attempts.{outcome}": ("attempts", outcome)
-        for outcome in ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response")
+        for outcome in ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response", "transformation")
     },
 }
 """The counters of `observe` that are metrics, with their metric and label. Those without a count yet are 0."""
