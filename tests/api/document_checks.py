@@ -66,6 +66,12 @@ RULES: Final = (
     r"must not contain NUL",
     r"There is no such connector",
     r"Send the document either as",
+    r'"loc":\["body","spec(Raw)?"',
+    r"A transformation without code",
+    r"The connector is for streams",
+    r"logo must be a URL",
+    r"An earlier item has the same one",
+    r"variables must have at most",
 )
 """Error texts for requests that the document allows and the server refuses: rules that no schema states."""
 LOOSE: Final = re.compile(r"Non-unique items|`uniqueItems`|event_types \(was array")
