@@ -69,7 +69,7 @@ _TASK: Final = insert(
 
 @dataclass
 class Installation:
-    """What was written: the largest application and some of its rows, and the numbers of all."""
+    """The written rows: the largest application and some of its rows, and the numbers of all."""
 
     app: str = ""
     endpoint: str = ""

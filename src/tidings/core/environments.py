@@ -46,7 +46,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDraft:
-    """A validated import: what it contains is created or updated, and all else stays."""
+    """A validated import: its items are created or updated, and all else stays."""
 
     event_types: Sequence[EventTypeDraft]
     connectors: Sequence[ConnectorDraft]

@@ -127,7 +127,7 @@ class Transforming:
             run.cancel()
 
     async def _read(self, delivery: Delivery) -> tuple[Script | None, Webhook]:
-        """Return the script of an endpoint, None if it has none any more, and what it is given."""
+        """Return the script of an endpoint, None if it has none any more, and the input of the script."""
         receiver, labels = delivery.receiver, delivery.labels
         if labels is None or receiver not in self._scripts:
             async with self._parts.db.read() as read:

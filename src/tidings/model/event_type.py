@@ -47,7 +47,7 @@ IMPORTED_VERSION: Final = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedEventType:
-    """What a document states about an event type; None for what it does not state, which then stays as it is."""
+    """The statements of a document about an event type; a member that is None is not stated, and stays as it is."""
 
     name: str
     description: str | None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A transformation: a script that changes each request to an endpoint, what it is given, and what it may return."""
+"""A transformation: a script that changes each request to an endpoint, its input, and the rules of its result."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The part of the form of an endpoint that edits its payload filter, with a preview of what it matches."""
+"""The part of the form of an endpoint that edits its payload filter, with a preview of the messages that it matches."""
 
 import json
 from collections.abc import Sequence

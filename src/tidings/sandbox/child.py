@@ -75,7 +75,7 @@ class _Runner:
         self._time_seconds = time_seconds
         self._memory_bytes = memory_bytes
         self._is_reading = False
-        """Whether the handler has returned, so that most errors are about what it returned."""
+        """Whether the handler has returned, so that most errors are about the returned value."""
 
     def run(self, action: Action, code: bytes, meta: bytes, payload: bytes) -> tuple[ReplyStatus, bytes, bytes]:
         """Run a script; return how it ended, the head and the payload."""
