@@ -801,3 +801,98 @@ CREATE TABLE transformation (
     enabled SMALLINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+
+-- Small batches on PostgreSQL --------------------------------------------------------------------------------------
+
+-- As in 0.1.0, but each application and each entry of the bucket index is looked up by its key, whatever the
+-- statistics say: a join could read all of them for each batch.
+CREATE OR REPLACE FUNCTION accept_batch(
+    apps text[], versions bigint[],
+    keys text[], key_messages text[], keys_expire_at bigint, made_at bigint, skew bigint,
+    event_apps text[], event_ids text[], event_messages text[],
+    index_owners text[], index_names text[], index_buckets text[],
+    message_ids text[], message_apps text[], message_orgs text[], message_types text[], message_channels text[],
+    message_payloads bytea[], message_event_ids text[], message_expiries bigint[], message_tags text[],
+    message_deliver_ats bigint[], message_raws smallint[],
+    delivery_messages text[], delivery_endpoints text[], delivery_apps text[], delivery_orgs text[],
+    delivery_due_ats bigint[], delivery_leases bigint[], delivery_lease_expiries bigint[]
+) RETURNS void LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+DECLARE
+    written bigint;
+BEGIN
+    IF abs(extract(epoch FROM statement_timestamp()) * 1000 - made_at) > skew THEN
+        RAISE EXCEPTION 'the ids are too far from now' USING ERRCODE = 'TD001';
+    END IF;
+    PERFORM FROM unnest(apps, versions) AS given(app, version) LEFT JOIN application
+        ON application.id = ANY(ARRAY[app]) AND routing_version = version AND deleted_at IS NULL
+    WHERE application.id IS NULL;
+    IF FOUND THEN
+        RAISE EXCEPTION 'an application has changed' USING ERRCODE = 'TD001';
+    END IF;
+    INSERT INTO idempotency_record (key, msg_id, expires_at)
+    SELECT given.key, message, keys_expire_at FROM unnest(keys, key_messages) AS given(key, message)
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> cardinality(keys) THEN
+        RAISE EXCEPTION 'an idempotency key is in use' USING ERRCODE = 'TD001';
+    END IF;
+    IF cardinality(event_ids) > 0 THEN
+        INSERT INTO event_id (app_id, event_id, msg_id)
+        SELECT app, event, message FROM unnest(event_apps, event_ids, event_messages) AS given(app, event, message)
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS written = ROW_COUNT;
+        IF written <> cardinality(event_ids) THEN
+            RAISE EXCEPTION 'an event id is in use' USING ERRCODE = 'TD001';
+        END IF;
+    END IF;
+    IF cardinality(index_owners) > 0 THEN
+        INSERT INTO bucket_index (owner, name, bucket)
+        SELECT * FROM unnest(index_owners, index_names, index_buckets) AS given(o, n, b)
+        WHERE (SELECT 1 FROM bucket_index WHERE owner = o AND name = n AND bucket = b LIMIT 1) IS NULL;
+    END IF;
+    INSERT INTO message (
+        id, app_id, org_id, event_type, channels, payload, event_id, expires_at, tags, deliver_at, raw
+    )
+    SELECT * FROM unnest(
+        message_ids, message_apps, message_orgs, message_types, message_channels, message_payloads, message_event_ids,
+        message_expiries, message_tags, message_deliver_ats, message_raws
+    );
+    IF cardinality(delivery_messages) > 0 THEN
+        INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)
+        SELECT * FROM unnest(
+            delivery_messages, delivery_endpoints, delivery_apps, delivery_orgs, delivery_due_ats, delivery_leases,
+            delivery_lease_expiries
+        );
+    END IF;
+END $$;
+CREATE OR REPLACE FUNCTION settle_batch(
+    leases bigint[],
+    messages text[], ids text[], endpoints text[], apps text[], orgs text[], urls text[], statuses smallint[],
+    codes integer[], responses text[], durations integer[], triggers smallint[], numbers smallint[],
+    next_ats bigint[], ends smallint[], tasks text[], headers text[],
+    index_owners text[], index_names text[], index_buckets text[]
+) RETURNS void LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
+DECLARE
+    written bigint;
+BEGIN
+    -- ANY and coalesce leave only the look-up by key: see `storage/tables/deliveries.py`.
+    DELETE FROM delivery USING unnest(messages, endpoints, leases) AS given(message, endpoint, held)
+    WHERE msg_id = ANY(ARRAY[message]) AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> cardinality(leases) THEN
+        RAISE EXCEPTION 'a delivery has changed' USING ERRCODE = 'TD001';
+    END IF;
+    IF cardinality(index_owners) > 0 THEN
+        INSERT INTO bucket_index (owner, name, bucket)
+        SELECT * FROM unnest(index_owners, index_names, index_buckets) AS given(o, n, b)
+        WHERE (SELECT 1 FROM bucket_index WHERE owner = o AND name = n AND bucket = b LIMIT 1) IS NULL;
+    END IF;
+    INSERT INTO attempt (
+        msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response, response_duration_ms,
+        trigger_type, number, next_at, ended, task_id, headers
+    )
+    SELECT * FROM unnest(
+        messages, ids, endpoints, apps, orgs, urls, statuses, codes, responses, durations, triggers, numbers, next_ats,
+        ends, tasks, headers
+    );
+END $$;

@@ -697,3 +697,6 @@ CREATE TABLE transformation (
     enabled SMALLINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+
+-- Small batches on PostgreSQL --------------------------------------------------------------------------------------
+

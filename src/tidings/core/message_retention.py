@@ -120,7 +120,6 @@ async def _delete_chunk(db: Database, after: str, below: str, tuning: CoreTuning
         point("retention.after_attempts")
         is_whole = attempts < limit
         if old and is_whole:
-            await deletion.delete_event_ids(tx, old)
             await deletion.delete_rows(tx, old)
         point("retention.before_commit")
     point("retention.after_commit")

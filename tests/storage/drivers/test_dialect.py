@@ -16,13 +16,13 @@ TEXTS = {
         "SELECT 1 FROM t WHERE a IN (SELECT a FROM t LIMIT 1)",
         "SELECT 1 FROM t WHERE a IN (SELECT a FROM t LIMIT 1 FOR UPDATE SKIP LOCKED)",
     ),
-    "DELETE FROM t WHERE row_key(a, b) IN (SELECT row_key FROM t WHERE c = :c LIMIT 1)": (
-        "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t WHERE c = :c LIMIT 1)",
-        "DELETE FROM t WHERE (a, b) IN (SELECT a, b FROM t WHERE c = $1 LIMIT 1)",
-    ),
     "DELETE FROM t WHERE row_address IN (SELECT row_address FROM t WHERE c = :c LIMIT 1)": (
         "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t WHERE c = :c LIMIT 1)",
-        "DELETE FROM t WHERE ctid IN (SELECT ctid FROM t WHERE c = $1 LIMIT 1)",
+        "DELETE FROM t WHERE ctid = ANY(ARRAY(SELECT ctid FROM t WHERE c = $1 LIMIT 1))",
+    ),
+    "DELETE FROM t WHERE row_address IN (SELECT row_address FROM t WHERE (a, b) > (:a, :b)) RETURNING (c)": (
+        "DELETE FROM t WHERE rowid IN (SELECT rowid FROM t WHERE (a, b) > (:a, :b)) RETURNING (c)",
+        "DELETE FROM t WHERE ctid = ANY(ARRAY(SELECT ctid FROM t WHERE (a, b) > ($1, $2))) RETURNING (c)",
     ),
     "DELETE FROM t USING given(k text) WHERE found_by(t.k, given.k)": (
         "DELETE FROM t WHERE t.k = ?1",

@@ -7,9 +7,10 @@ are left out, because there is one writer. The text may have these forms, which 
 - `IN :ids`: the parameter is a list.
 - `rows_of(:ids, :rooms bigint) AS requested(id, room)`: one row for each place of the lists, which are text by default.
 - `items_of(column) AS item`: one row for each element of a JSON array of texts, as `item.value`.
-- `row_key(a, b) IN (SELECT row_key FROM …)`: the rows of a subquery on the same table, by rowid or by primary key.
-- `row_address IN (SELECT row_address FROM …)`: the same by rowid or by the address of the row version. On PostgreSQL
-  not for `message` and `attempt`: the rows of two partitions may have one address.
+- `row_address IN (SELECT row_address FROM …)`: the rows of a subquery on the same table, by rowid or by the address of
+  the row version. On PostgreSQL not for `message` and `attempt`: the rows of two partitions may have one address. There
+  it is an array of addresses. A list or a join would let PostgreSQL compare each row of the table with each of the
+  subquery.
 - `found_by(msg_id, given.msg)`: an equality that PostgreSQL uses for look-ups in an index only. An ordinary one lets
   it compare each row with each given row, which seems cheap while the statistics say that the table is empty.
 - `clock(:now)`: the parameter, or on PostgreSQL the time of the server in milliseconds if the parameter is NULL.
@@ -26,15 +27,14 @@ from tidings.storage.drivers.database import Sql, Statement
 _Rules = tuple[tuple[re.Pattern[str], str], ...]
 _IN: Final = re.compile(r"\bIN :(\w+)")
 _ITEMS_OF: Final = re.compile(r"\bitems_of\(([\w.]+)\) AS (\w+)")
-_ROW_KEY: Final = re.compile(r"\brow_key\(([\w, ]+)\) IN \(\s*SELECT row_key\b")
 _ROW_ADDRESS: Final = re.compile(r"\brow_address\b")
+_ADDRESSES: Final = "row_address IN ("
 _FOUND_BY: Final = re.compile(r"\bfound_by\(([\w.]+), ([\w.]+)\)")
 _CLOCK: Final = re.compile(r"\bclock\(:now\)")
 _TRANSACTION_ID: Final = re.compile(r"\btransaction_id\(\)")
 _SQLITE: Final[_Rules] = (
     (_IN, r"IN (SELECT value FROM json_each(:\1))"),
     (_ITEMS_OF, r"json_each(\1) AS \2"),
-    (_ROW_KEY, "rowid IN (SELECT rowid"),
     (_ROW_ADDRESS, "rowid"),
     (_FOUND_BY, r"\1 = \2"),
     (_CLOCK, "CAST(:now AS BIGINT)"),
@@ -46,7 +46,6 @@ _SQLITE: Final[_Rules] = (
 _POSTGRES: Final[_Rules] = (
     (_IN, r"= ANY(CAST(:\1 AS text[]))"),
     (_ITEMS_OF, r"json_array_elements_text(CAST(\1 AS json)) AS \2(value)"),
-    (_ROW_KEY, r"(\1) IN (SELECT \1"),
     (_ROW_ADDRESS, "ctid"),
     (_FOUND_BY, r"\1 = ANY(ARRAY[\2])"),
     (_CLOCK, "coalesce(CAST(:now AS BIGINT), (extract(epoch FROM statement_timestamp()) * 1000)::bigint)"),
@@ -76,10 +75,23 @@ def for_postgres(statement: Statement) -> tuple[str, tuple[str, ...]]:
 
     A bulk statement has no names: each parameter is an array of one column.
     """
-    text = statement.postgresql if isinstance(statement, Sql) else statement
+    text = _as_array(statement.postgresql if isinstance(statement, Sql) else statement)
     for form, replacement in _POSTGRES:
         text = form.sub(replacement, text)
     return _numbered(_GIVEN.sub(_from_arrays, _ROWS_OF.sub(_unnested, text)))
+
+
+def _as_array(text: str) -> str:
+    """Make an array of the addresses of a subquery, so that PostgreSQL has no other plan than to fetch these rows."""
+    before, found, after = text.partition(_ADDRESSES)
+    if not found:
+        return text
+    depth = 1
+    for place, each in enumerate(after):
+        depth += (each == "(") - (each == ")")
+        if depth == 0:
+            return f"{before}row_address = ANY(ARRAY({after[:place]})){after[place + 1 :]}"
+    raise AssertionError(text)
 
 
 def _from_json(match: re.Match[str]) -> str:

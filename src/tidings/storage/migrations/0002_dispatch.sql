@@ -146,3 +146,98 @@ CREATE TABLE transformation (
     enabled SMALLINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+
+-- Small batches on PostgreSQL --------------------------------------------------------------------------------------
+
+--postgresql: -- As in 0.1.0, but each application and each entry of the bucket index is looked up by its key, whatever the
+--postgresql: -- statistics say: a join could read all of them for each batch.
+--postgresql: CREATE OR REPLACE FUNCTION accept_batch(
+--postgresql:     apps text[], versions bigint[],
+--postgresql:     keys text[], key_messages text[], keys_expire_at bigint, made_at bigint, skew bigint,
+--postgresql:     event_apps text[], event_ids text[], event_messages text[],
+--postgresql:     index_owners text[], index_names text[], index_buckets text[],
+--postgresql:     message_ids text[], message_apps text[], message_orgs text[], message_types text[], message_channels text[],
+--postgresql:     message_payloads bytea[], message_event_ids text[], message_expiries bigint[], message_tags text[],
+--postgresql:     message_deliver_ats bigint[], message_raws smallint[],
+--postgresql:     delivery_messages text[], delivery_endpoints text[], delivery_apps text[], delivery_orgs text[],
+--postgresql:     delivery_due_ats bigint[], delivery_leases bigint[], delivery_lease_expiries bigint[]
+--postgresql: ) RETURNS void LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+--postgresql: DECLARE
+--postgresql:     written bigint;
+--postgresql: BEGIN
+--postgresql:     IF abs(extract(epoch FROM statement_timestamp()) * 1000 - made_at) > skew THEN
+--postgresql:         RAISE EXCEPTION 'the ids are too far from now' USING ERRCODE = 'TD001';
+--postgresql:     END IF;
+--postgresql:     PERFORM FROM unnest(apps, versions) AS given(app, version) LEFT JOIN application
+--postgresql:         ON application.id = ANY(ARRAY[app]) AND routing_version = version AND deleted_at IS NULL
+--postgresql:     WHERE application.id IS NULL;
+--postgresql:     IF FOUND THEN
+--postgresql:         RAISE EXCEPTION 'an application has changed' USING ERRCODE = 'TD001';
+--postgresql:     END IF;
+--postgresql:     INSERT INTO idempotency_record (key, msg_id, expires_at)
+--postgresql:     SELECT given.key, message, keys_expire_at FROM unnest(keys, key_messages) AS given(key, message)
+--postgresql:     ON CONFLICT DO NOTHING;
+--postgresql:     GET DIAGNOSTICS written = ROW_COUNT;
+--postgresql:     IF written <> cardinality(keys) THEN
+--postgresql:         RAISE EXCEPTION 'an idempotency key is in use' USING ERRCODE = 'TD001';
+--postgresql:     END IF;
+--postgresql:     IF cardinality(event_ids) > 0 THEN
+--postgresql:         INSERT INTO event_id (app_id, event_id, msg_id)
+--postgresql:         SELECT app, event, message FROM unnest(event_apps, event_ids, event_messages) AS given(app, event, message)
+--postgresql:         ON CONFLICT DO NOTHING;
+--postgresql:         GET DIAGNOSTICS written = ROW_COUNT;
+--postgresql:         IF written <> cardinality(event_ids) THEN
+--postgresql:             RAISE EXCEPTION 'an event id is in use' USING ERRCODE = 'TD001';
+--postgresql:         END IF;
+--postgresql:     END IF;
+--postgresql:     IF cardinality(index_owners) > 0 THEN
+--postgresql:         INSERT INTO bucket_index (owner, name, bucket)
+--postgresql:         SELECT * FROM unnest(index_owners, index_names, index_buckets) AS given(o, n, b)
+--postgresql:         WHERE (SELECT 1 FROM bucket_index WHERE owner = o AND name = n AND bucket = b LIMIT 1) IS NULL;
+--postgresql:     END IF;
+--postgresql:     INSERT INTO message (
+--postgresql:         id, app_id, org_id, event_type, channels, payload, event_id, expires_at, tags, deliver_at, raw
+--postgresql:     )
+--postgresql:     SELECT * FROM unnest(
+--postgresql:         message_ids, message_apps, message_orgs, message_types, message_channels, message_payloads, message_event_ids,
+--postgresql:         message_expiries, message_tags, message_deliver_ats, message_raws
+--postgresql:     );
+--postgresql:     IF cardinality(delivery_messages) > 0 THEN
+--postgresql:         INSERT INTO delivery (msg_id, endpoint_id, app_id, org_id, due_at, lease, lease_until)
+--postgresql:         SELECT * FROM unnest(
+--postgresql:             delivery_messages, delivery_endpoints, delivery_apps, delivery_orgs, delivery_due_ats, delivery_leases,
+--postgresql:             delivery_lease_expiries
+--postgresql:         );
+--postgresql:     END IF;
+--postgresql: END $$;
+--postgresql: CREATE OR REPLACE FUNCTION settle_batch(
+--postgresql:     leases bigint[],
+--postgresql:     messages text[], ids text[], endpoints text[], apps text[], orgs text[], urls text[], statuses smallint[],
+--postgresql:     codes integer[], responses text[], durations integer[], triggers smallint[], numbers smallint[],
+--postgresql:     next_ats bigint[], ends smallint[], tasks text[], headers text[],
+--postgresql:     index_owners text[], index_names text[], index_buckets text[]
+--postgresql: ) RETURNS void LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
+--postgresql: DECLARE
+--postgresql:     written bigint;
+--postgresql: BEGIN
+--postgresql:     -- ANY and coalesce leave only the look-up by key: see `storage/tables/deliveries.py`.
+--postgresql:     DELETE FROM delivery USING unnest(messages, endpoints, leases) AS given(message, endpoint, held)
+--postgresql:     WHERE msg_id = ANY(ARRAY[message]) AND endpoint_id = endpoint AND coalesce(lease, 0) = held AND again < 2;
+--postgresql:     GET DIAGNOSTICS written = ROW_COUNT;
+--postgresql:     IF written <> cardinality(leases) THEN
+--postgresql:         RAISE EXCEPTION 'a delivery has changed' USING ERRCODE = 'TD001';
+--postgresql:     END IF;
+--postgresql:     IF cardinality(index_owners) > 0 THEN
+--postgresql:         INSERT INTO bucket_index (owner, name, bucket)
+--postgresql:         SELECT * FROM unnest(index_owners, index_names, index_buckets) AS given(o, n, b)
+--postgresql:         WHERE (SELECT 1 FROM bucket_index WHERE owner = o AND name = n AND bucket = b LIMIT 1) IS NULL;
+--postgresql:     END IF;
+--postgresql:     INSERT INTO attempt (
+--postgresql:         msg_id, id, endpoint_id, app_id, org_id, url, status, response_status_code, response, response_duration_ms,
+--postgresql:         trigger_type, number, next_at, ended, task_id, headers
+--postgresql:     )
+--postgresql:     SELECT * FROM unnest(
+--postgresql:         messages, ids, endpoints, apps, orgs, urls, statuses, codes, responses, durations, triggers, numbers, next_ats,
+--postgresql:         ends, tasks, headers
+--postgresql:     );
+--postgresql: END $$;

@@ -26,8 +26,8 @@ _EVERY: Final = f"{_FROM} WHERE integration_id IS NULL"
 _ADD: Final = f"INSERT INTO api_key (hash, {_COLUMNS}) VALUES (:hash, {named(_COLUMNS)})"
 _COUNT: Final = "SELECT count(*) AS n FROM api_key WHERE org_id = :org AND integration_id IS NULL"
 _DROP_ENDED: Final = """
-DELETE FROM api_key WHERE id IN (
-  SELECT id FROM api_key WHERE org_id = :org AND integration_id IS NULL AND expires_at <= :before
+DELETE FROM api_key WHERE row_address IN (
+  SELECT row_address FROM api_key WHERE org_id = :org AND integration_id IS NULL AND expires_at <= :before
   ORDER BY expires_at LIMIT 1
 )
 """
@@ -43,11 +43,11 @@ WHERE id = :id AND (expires_at IS NULL OR expires_at > CAST(:ends_at AS BIGINT))
 """
 _NOTE_USES: Final = """
 UPDATE api_key SET last_used_at = given.used_at FROM given(id text, used_at bigint)
-WHERE api_key.id = given.id AND (last_used_at IS NULL OR last_used_at < given.used_at)
+WHERE found_by(api_key.id, given.id) AND (last_used_at IS NULL OR last_used_at < given.used_at)
 """
 _PRUNE: Final = """
-DELETE FROM api_key WHERE id IN (
-  SELECT id FROM api_key WHERE expires_at < :before ORDER BY expires_at LIMIT CAST(:limit AS BIGINT)
+DELETE FROM api_key WHERE row_address IN (
+  SELECT row_address FROM api_key WHERE expires_at < :before ORDER BY expires_at LIMIT CAST(:limit AS BIGINT)
 )
 """
 

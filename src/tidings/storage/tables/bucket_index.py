@@ -139,8 +139,9 @@ _OF_OWNER: Final = (
     " ORDER BY name, bucket LIMIT CAST(:limit AS BIGINT)"
 )
 _DELETE: Final = (
-    "DELETE FROM bucket_index USING given(owner text, name text, bucket text) WHERE bucket_index.owner = given.owner"
-    " AND bucket_index.name = given.name AND bucket_index.bucket = given.bucket"
+    "DELETE FROM bucket_index USING given(owner text, name text, bucket text)"
+    " WHERE found_by(bucket_index.owner, given.owner) AND bucket_index.name = given.name"
+    " AND bucket_index.bucket = given.bucket"
 )
 
 

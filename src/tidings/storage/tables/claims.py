@@ -27,6 +27,7 @@ from tidings.model.task import (
     TaskPolicy,
 )
 from tidings.storage.drivers.database import Read, Row, Write
+from tidings.storage.tables.index_order import use_index_order
 from tidings.storage.tables.tasks import COLUMNS, change, failure_text, guard, next_round, note, task_of
 
 EXPIRED: Final = Failure("lapsed", "The worker made no progress within the lease, so the task was requeued.")
@@ -67,7 +68,8 @@ _EXPIRE: Final = (
 )
 _REQUEUE: Final = (
     f"{_EXPIRE} AND lease_until < {_NOW}"
-    f" AND id IN (SELECT id FROM task WHERE state = 'running' AND lease_until < {_NOW} LIMIT CAST(:many AS BIGINT))"
+    " AND row_address IN (SELECT row_address FROM task"
+    f" WHERE state = 'running' AND lease_until < {_NOW} LIMIT CAST(:many AS BIGINT))"
     f" RETURNING {COLUMNS}"
 )
 _REQUEUE_WORKER: Final = f"{_EXPIRE} AND worker = :worker AND CAST(:many AS BIGINT) IS NOT NULL RETURNING {COLUMNS}"
@@ -119,6 +121,7 @@ _TAKE: Final = (
 
 async def claim(tx: Write, policy: TaskPolicy, kinds: Sequence[str], worker: str, now: int | None) -> Task | None:
     """Claim the first task of the current fair-share round among the given kinds. The caller holds the claim lock."""
+    await use_index_order(tx)
     while True:
         chosen = await tx.row(_CHOOSE, now=now, kinds=list(kinds), per_tenant=policy.per_tenant)
         if chosen is None:

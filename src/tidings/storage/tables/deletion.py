@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidings.ids import OrgId
-from tidings.storage.drivers.database import Read, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Write
 
 _APPS: Final = "SELECT id FROM application WHERE org_id = :org"
 _ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
@@ -17,28 +17,39 @@ _COUNT_DELIVERIES: Final = "SELECT endpoint_id, count(*) AS n FROM delivery WHER
 _TASKS: Final = "SELECT id FROM task WHERE org_id = :org LIMIT CAST(:limit AS BIGINT)"
 _ATTEMPTS: Final = "DELETE FROM attempt WHERE msg_id IN :ids"
 _DELIVERIES: Final = "DELETE FROM delivery WHERE msg_id IN :ids"
+# The order and the event id, which only the rows have, keep PostgreSQL from reading the whole index of applications.
+_GIVEN: Final = "SELECT id, app_id, event_id FROM message WHERE id IN :ids ORDER BY id"
 _EVENT_IDS: Final = (
-    "DELETE FROM event_id WHERE (app_id, event_id, msg_id) IN (SELECT app_id, event_id, id FROM message"
-    " WHERE event_id IS NOT NULL AND id IN :ids)"
+    "DELETE FROM event_id USING given(app text, event text, msg text)"
+    " WHERE found_by(app_id, given.app) AND event_id = given.event AND msg_id = given.msg"
 )
 _OLDEST: Final = (
     "SELECT id FROM message WHERE id > :after AND id < :below ORDER BY id LIMIT CAST(:limit AS BIGINT)"
     " FOR UPDATE SKIP LOCKED"
 )
-_SOME_ATTEMPTS: Final = (
-    "DELETE FROM attempt WHERE row_key(msg_id, endpoint_id, id) IN (SELECT row_key FROM attempt"
-    " WHERE msg_id IN :ids LIMIT CAST(:limit AS BIGINT))"
+# The rows of partitions have no address of their own, and PostgreSQL could compare each key with each row of the table.
+_OF_ATTEMPTS: Final = Sql(
+    sqlite="DELETE FROM attempt WHERE rowid IN (SELECT rowid {rows})",
+    postgresql=(
+        "DELETE FROM attempt USING (SELECT msg_id, endpoint_id, id {rows}) AS old"
+        " WHERE found_by(attempt.msg_id, old.msg_id)"
+        " AND (attempt.msg_id, attempt.endpoint_id, attempt.id) >= (old.msg_id, old.endpoint_id, old.id)"
+        " AND (attempt.msg_id, attempt.endpoint_id, attempt.id) <= (old.msg_id, old.endpoint_id, old.id)"
+    ),
 )
+_SOME_ATTEMPTS: Final = _OF_ATTEMPTS.format(rows="FROM attempt WHERE msg_id IN :ids LIMIT CAST(:limit AS BIGINT)")
 # Old rows of messages that are deleted: a result that was written after its message was deleted.
 _ATTEMPTED: Final = (
     "SELECT msg_id FROM attempt WHERE msg_id > :after AND msg_id < :below ORDER BY msg_id LIMIT CAST(:limit AS BIGINT)"
 )
 _HAS_DELIVERIES: Final = "SELECT 1 FROM delivery WHERE msg_id >= :first AND msg_id < :end LIMIT 1"
-_EXISTING: Final = "SELECT id FROM message WHERE id IN :ids"
-_MESSAGES: Final = "DELETE FROM message WHERE id IN :ids"
-_OLD_ATTEMPTS: Final = (
-    "DELETE FROM attempt WHERE row_key(msg_id, id) IN (SELECT row_key FROM attempt"
-    " WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT))"
+# Without the application, PostgreSQL could search the whole index of applications for each id.
+_MESSAGES: Final = (
+    "DELETE FROM message USING given(app text, msg text) WHERE found_by(id, given.msg)"
+    " AND (app_id, id) >= (given.app, given.msg) AND (app_id, id) <= (given.app, given.msg)"
+)
+_OLD_ATTEMPTS: Final = _OF_ATTEMPTS.format(
+    rows="FROM attempt WHERE endpoint_id = :endpoint LIMIT CAST(:limit AS BIGINT)"
 )
 _OF_TASKS: Final = (
     "DELETE FROM task_item WHERE task_id IN :ids",
@@ -111,8 +122,7 @@ async def delete_messages(tx: Write, msg_ids: Sequence[str]) -> dict[str, int]:
     """Delete messages with their attempts, deliveries and event ids; return the numbers of deleted rows by name."""
     ids = list(msg_ids)
     deleted = {"attempts": await tx.run(_ATTEMPTS, ids=ids), "deliveries": await tx.run(_DELIVERIES, ids=ids)}
-    await tx.run(_EVENT_IDS, ids=ids)
-    return deleted | {"messages": await tx.run(_MESSAGES, ids=ids)}
+    return deleted | {"messages": await delete_rows(tx, ids)}
 
 
 async def lock_oldest(tx: Write, *, after: str, below: str, limit: int) -> list[str]:
@@ -130,12 +140,20 @@ async def delete_some_attempts(tx: Write, msg_ids: Sequence[str], limit: int) ->
 
 async def delete_event_ids(tx: Write, msg_ids: Sequence[str]) -> None:
     """Delete the event ids of messages; they may be used again."""
-    await tx.run(_EVENT_IDS, ids=list(msg_ids))
+    await _delete_event_ids(tx, await tx.rows(_GIVEN, ids=list(msg_ids)))
 
 
-async def delete_rows(tx: Write, msg_ids: Sequence[str]) -> None:
-    """Delete the rows of messages, without those of other tables."""
-    await tx.run(_MESSAGES, ids=list(msg_ids))
+async def delete_rows(tx: Write, msg_ids: Sequence[str]) -> int:
+    """Delete the rows and event ids of messages, without the rows of other tables; return the number of messages."""
+    rows = await tx.rows(_GIVEN, ids=list(msg_ids))
+    await _delete_event_ids(tx, rows)
+    return await tx.bulk(_MESSAGES, [(row["app_id"], row["id"]) for row in rows]) if rows else 0
+
+
+async def _delete_event_ids(tx: Write, rows: Sequence[Row]) -> None:
+    held = [(row["app_id"], row["event_id"], row["id"]) for row in rows if row["event_id"] is not None]
+    if held:
+        await tx.bulk(_EVENT_IDS, sorted(held))
 
 
 async def has_deliveries(read: Read, first: str, end: str) -> bool:
@@ -150,7 +168,7 @@ async def attempted(read: Read, *, after: str, below: str, limit: int) -> list[s
 
 async def existing(read: Read, msg_ids: Sequence[str]) -> set[str]:
     """Return those of the given ids that are ids of messages."""
-    return {row["id"] for row in await read.rows(_EXISTING, ids=list(msg_ids))}
+    return {row["id"] for row in await read.rows(_GIVEN, ids=list(msg_ids))}
 
 
 async def delete_attempts(tx: Write, endpoint_id: str, limit: int) -> int:
@@ -194,8 +212,8 @@ _PRUNE: Final = (
     "DELETE FROM task WHERE id IN :ids AND finished_at IS NOT NULL AND finished_at < CAST(:before AS BIGINT)",
 )
 _DELETE_ITEMS: Final = (
-    "DELETE FROM task_item WHERE row_key(task_id, key) IN"
-    " (SELECT row_key FROM task_item WHERE task_id IN :ids LIMIT CAST(:limit AS BIGINT))"
+    "DELETE FROM task_item WHERE row_address IN"
+    " (SELECT row_address FROM task_item WHERE task_id IN :ids LIMIT CAST(:limit AS BIGINT))"
 )
 _COUNT_ITEMS: Final = (
     "SELECT count(*) AS n FROM (SELECT 1 FROM task_item WHERE task_id IN :ids LIMIT CAST(:limit AS BIGINT)) AS found"

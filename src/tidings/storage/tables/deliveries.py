@@ -10,7 +10,7 @@ from typing import Final
 
 from tidings.model.attempt import DeliveryEnd
 from tidings.model.delivery import Lane
-from tidings.storage.drivers.database import Read, Row, Sql, Write
+from tidings.storage.drivers.database import Read, Row, Sql, Write, composed
 from tidings.storage.tables import settlement
 
 _COLUMNS: Final = "msg_id, endpoint_id, app_id, org_id, lane, due_at, attempts, retry_at, manual, lease, task_id"
@@ -246,10 +246,12 @@ async def discard(tx: Write, sends: Sequence[SettledDelivery]) -> int:
 
 
 _WAITING: Final = (
-    " WHERE row_address IN (SELECT row_address FROM delivery WHERE {condition} AND lease IS NULL"
+    " WHERE row_address IN (SELECT row_address FROM delivery WHERE {condition}"
     " ORDER BY {order} LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED) RETURNING msg_id, endpoint_id"
 )
-_OF_ENDPOINT: Final = _WAITING.format(condition="endpoint_id = :endpoint", order="endpoint_id, lane, due_at")
+_OF_ENDPOINT: Final = _WAITING.format(
+    condition="endpoint_id = :endpoint AND lease IS NULL", order="endpoint_id, lane, due_at"
+)
 _DISCARD_WAITING: Final = f"DELETE FROM delivery{_OF_ENDPOINT}"
 
 
@@ -300,8 +302,9 @@ _CANCEL_LEASED: Final = (
     "UPDATE delivery SET again = 0, task_id = NULL WHERE task_id = :task AND lease IS NOT NULL AND again > 0"
     " RETURNING msg_id, endpoint_id"
 )
+# `+ 0` and no order by message leave PostgreSQL the index of tasks.
 _OF_TASK: Final = _WAITING.format(
-    condition="task_id = :task AND retry_at IS {retry}", order="task_id, msg_id, endpoint_id"
+    condition="task_id = :task AND retry_at IS {retry} AND lease + 0 IS NULL", order="task_id"
 )
 _CANCEL_ENDED: Final = f"DELETE FROM delivery{_OF_TASK}".replace("{retry}", "NULL")
 _CANCEL_WAITING: Final = (
@@ -322,12 +325,21 @@ async def cancel_of_task(tx: Write, task_id: str, *, limit: int) -> list[tuple[s
     return [*((row[0], row[1]) for row in (*leased, *waiting)), *ended]
 
 
-# Few rows are leased at any time: only those that a node holds in memory. `|| ''` keeps the planners on that index.
-_BACKLOG: Final = (
-    "SELECT count(*) AS n FROM (SELECT 1 FROM (SELECT 1 FROM delivery"
-    " WHERE endpoint_id = :endpoint AND lane = 1 AND lease IS NULL UNION ALL SELECT 1 FROM delivery"
+# Few rows are leased at any time: only those that a node holds in memory. `|| ''` keeps the planners on that index, and
+# the comparison of the whole key PostgreSQL on that of the scheduled ones.
+_BACKLOG: Final = composed(
+    "SELECT count(*) AS n FROM (SELECT 1 FROM (SELECT 1 FROM (SELECT 1 FROM delivery WHERE {is_scheduled}"
+    " AND lease IS NULL ORDER BY endpoint_id, lane, due_at LIMIT CAST(:limit AS BIGINT)) AS scheduled"
+    " UNION ALL SELECT 1 FROM delivery"
     " WHERE lease IS NOT NULL AND lease_until > 0 AND lane = 1 AND endpoint_id || '' = :endpoint) AS either"
-    " LIMIT CAST(:limit AS BIGINT)) AS outstanding"
+    " LIMIT CAST(:limit AS BIGINT)) AS outstanding",
+    is_scheduled=Sql(
+        sqlite="endpoint_id = :endpoint AND lane = 1",
+        postgresql=(
+            "(endpoint_id, lane) >= (:endpoint, CAST(1 AS SMALLINT))"
+            " AND (endpoint_id, lane) <= (:endpoint, CAST(1 AS SMALLINT))"
+        ),
+    ),
 )
 
 

@@ -18,10 +18,11 @@ COLUMNS: Final = (
     "failing_since, last_failure_at, disables_at, unreachable_since, disabled_at, disabled_reason, run_failing_since,"
     " warned_at"
 )
+# With `deleted_at IS NULL`, PostgreSQL could read all rows of an index with that condition.
 _FIND: Final = f"""
 SELECT e.id, e.app_id, e.org_id, e.uid, a.uid AS app_uid, e.url, e.disabled, {COLUMNS}
-FROM endpoint e JOIN application a ON a.id = e.app_id
-WHERE e.deleted_at IS NULL AND a.deleted_at IS NULL AND e.id IN :ids
+FROM endpoint e JOIN application a ON found_by(a.id, e.app_id)
+WHERE coalesce(e.deleted_at, 0) = 0 AND a.deleted_at IS NULL AND e.id IN :ids ORDER BY e.id
 """
 _BEGIN: Final = """
 UPDATE endpoint SET failing_since = :now, last_failure_at = :now, disables_at = :disables_at
@@ -145,9 +146,10 @@ def record_of(row: Row) -> FailureRecord:
 _FAIL: Final = 2  # a value of `MessageStatus`
 _FAILED_RUNS: Final = f"""
 SELECT e.id AS id FROM endpoint e
-WHERE e.id IN :ids AND e.run_failing_since IS NULL AND e.disabled = 0 AND e.deleted_at IS NULL
+WHERE e.id IN :ids AND e.run_failing_since IS NULL AND e.disabled = 0 AND coalesce(e.deleted_at, 0) = 0
   AND (SELECT count(*) FROM (SELECT status FROM attempt WHERE endpoint_id = e.id
       ORDER BY id DESC LIMIT {FAILING_IN_A_ROW:d}) AS newest WHERE status = {_FAIL:d}) = {FAILING_IN_A_ROW:d}
+ORDER BY e.id
 """
 
 
@@ -170,7 +172,7 @@ FROM (
   SELECT * FROM endpoint WHERE deleted_at IS NULL AND disabled = 0 AND failing_since IS NOT NULL
     AND disables_at > failing_since AND ({_IS_DUE})
   ORDER BY id LIMIT CAST(:limit AS BIGINT)
-) AS e JOIN application a ON a.id = e.app_id ORDER BY e.id
+) AS e JOIN application a ON found_by(a.id, e.app_id) ORDER BY e.id
 """
 _WARN: Final = """
 UPDATE endpoint SET warned_at = :now

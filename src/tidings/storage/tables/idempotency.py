@@ -40,8 +40,8 @@ _EXPIRE: Final = Sql(
         " WHERE rowid IN (SELECT rowid FROM idempotency_record ORDER BY rowid LIMIT :limit) AND expires_at <= :now"
     ),
     postgresql=(
-        "DELETE FROM idempotency_record WHERE key IN"
-        " (SELECT key FROM idempotency_record WHERE expires_at <= CAST(:now AS BIGINT)"
+        "DELETE FROM idempotency_record WHERE row_address IN"
+        " (SELECT row_address FROM idempotency_record WHERE expires_at <= CAST(:now AS BIGINT)"
         " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
     ),
 )

@@ -272,7 +272,7 @@ _CANCELED: Final = (
 )
 _CANCELED_ITEMS: Final = (
     "SELECT task_item.task_id, task_item.key FROM rows_of(:tasks, :keys) AS asked(task, key) CROSS JOIN task_item"
-    " WHERE task_item.task_id = asked.task AND task_item.key = asked.key AND task_item.outcome = :outcome"
+    " WHERE found_by(task_item.task_id, asked.task) AND task_item.key = asked.key AND task_item.outcome = :outcome"
 )
 
 

@@ -16,7 +16,16 @@ from typing import Any, Final
 import asyncpg
 
 from tidings import __version__
-from tidings.storage.drivers.database import Database, Read, StorageError, Unavailable, Write, from_row
+from tidings.storage.drivers.database import (
+    Database,
+    Read,
+    Sql,
+    StorageError,
+    Unavailable,
+    Write,
+    composed,
+    from_row,
+)
 from tidings.storage.drivers.postgres import SCHEMA_NUMBER, PostgresDatabase
 
 _LOCK_CLASS: Final = SCHEMA_NUMBER
@@ -266,24 +275,35 @@ async def advance_setting(tx: Write, name: str, value: str) -> None:
 
 # The chunk is limited by primary key first and filtered afterwards. With the condition on `due_at` inside, PostgreSQL
 # would read and sort all later deliveries for each chunk. The last row is always returned, because it is the cursor.
-_SCHEDULED: Final = """
+# Messages and attempts are looked up one by one: PostgreSQL could read all of them for a join.
+_SCHEDULED: Final = composed(
+    """
 WITH chunk AS MATERIALIZED (
   SELECT msg_id, endpoint_id, due_at, retry_at, manual, lease FROM delivery
   WHERE (msg_id, endpoint_id) > (:msg, :endpoint)
   ORDER BY msg_id, endpoint_id LIMIT CAST(:limit AS BIGINT)
 )
 SELECT d.msg_id AS msg_id, d.endpoint_id AS endpoint_id, d.due_at AS due_at, d.retry_at AS retry_at,
-  d.manual AS is_manual, d.lease AS lease, m.deliver_at AS deliver_at, a.id AS attempt_id, a.next_at AS next_at
+  d.manual AS is_manual, d.lease AS lease,
+  (SELECT deliver_at FROM message AS m WHERE m.id = d.msg_id LIMIT 1) AS deliver_at,
+  (SELECT a.id {last}) AS attempt_id, (SELECT a.next_at {last}) AS next_at
 FROM chunk AS d
-LEFT JOIN message AS m ON m.id = d.msg_id
-LEFT JOIN attempt AS a ON a.msg_id = d.msg_id AND a.endpoint_id = d.endpoint_id AND a.id = (
-  SELECT max(id) FROM attempt WHERE msg_id = d.msg_id AND endpoint_id = d.endpoint_id
-)
 WHERE (d.lease IS NULL AND d.due_at > :now) OR (d.msg_id, d.endpoint_id) = (
   SELECT msg_id, endpoint_id FROM chunk ORDER BY msg_id DESC, endpoint_id DESC LIMIT 1
 )
 ORDER BY d.msg_id, d.endpoint_id
-"""
+""",
+    last=Sql(
+        sqlite=(
+            "FROM attempt AS a WHERE a.msg_id = d.msg_id AND a.endpoint_id = d.endpoint_id ORDER BY a.id DESC LIMIT 1"
+        ),
+        postgresql=(
+            "FROM attempt AS a WHERE (a.msg_id, a.endpoint_id) >= (d.msg_id, d.endpoint_id)"
+            " AND (a.msg_id, a.endpoint_id) <= (d.msg_id, d.endpoint_id)"
+            " ORDER BY a.msg_id DESC, a.endpoint_id DESC, a.id DESC LIMIT 1"
+        ),
+    ),
+)
 # `lease` and `lease_until` are null together. A condition on `lease_until` rules out the partial indexes on `lease`:
 # without statistics PostgreSQL would use one, and read all rows with the same endpoint or `due_at` to find each row.
 _MOVE_DELIVERIES: Final = """

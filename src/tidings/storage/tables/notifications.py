@@ -23,8 +23,8 @@ _TAKE_TURN: Final = (
 )
 _HAS_MAIL: Final = "SELECT count(*) AS n FROM mail"
 _GATHER: Final = """
-UPDATE notification SET mail_id = :mail WHERE (endpoint_id, type) IN (
-  SELECT endpoint_id, type FROM notification WHERE mail_id IS NULL ORDER BY mail_id, at LIMIT CAST(:limit AS BIGINT)
+UPDATE notification SET mail_id = :mail WHERE row_address IN (
+  SELECT row_address FROM notification WHERE mail_id IS NULL ORDER BY mail_id, at LIMIT CAST(:limit AS BIGINT)
   FOR UPDATE SKIP LOCKED)
 """
 _ADD_MAIL: Final = "INSERT INTO mail (id, created_at, due_at, claim) VALUES (:id, :now, :until, :claim)"
@@ -41,16 +41,16 @@ SELECT n.endpoint_id, n.type, n.org_id, n.at, n.data, e.uid AS endpoint_uid, e.u
   {_LAST.format(column="response_status_code")} AS last_code,
   {_LAST.format(column="CASE WHEN response_status_code = 0 THEN substr(response, 1, 500) END")} AS last_error
 FROM (SELECT * FROM notification WHERE mail_id = :mail ORDER BY mail_id, at LIMIT CAST(:limit AS BIGINT)) AS n
-JOIN endpoint e ON e.id = n.endpoint_id JOIN application a ON a.id = e.app_id
+JOIN endpoint e ON found_by(e.id, n.endpoint_id) JOIN application a ON found_by(a.id, e.app_id)
 ORDER BY n.at, n.endpoint_id, n.type
 """
 _COUNTS: Final = "SELECT type, count(*) AS n FROM notification WHERE mail_id = :mail GROUP BY type"
 _RETRY: Final = "UPDATE mail SET failures = failures + 1, due_at = :due_at WHERE id = :id AND claim = :claim"
 _DELETE_MAIL: Final = "DELETE FROM mail WHERE id = :id AND claim = :claim"
-# Rows are locked in the order in which settle writes them.
+# Rows are locked in the order in which settle writes them; `|| ''` keeps PostgreSQL from reading all of them for it.
 _DELETE: Final = """
-DELETE FROM notification WHERE (endpoint_id, type) IN (
-  SELECT endpoint_id, type FROM notification WHERE mail_id = :id ORDER BY endpoint_id, type FOR UPDATE)
+DELETE FROM notification WHERE row_address IN (
+  SELECT row_address FROM notification WHERE mail_id = :id ORDER BY endpoint_id || '', type FOR UPDATE)
 """
 
 

@@ -17,20 +17,21 @@ _ADD: Final = (
     " SELECT * FROM given(id text, org_id text, type text, payload text)"
 )
 _EXPIRE: Final = (
-    "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event WHERE id < :before"
+    "DELETE FROM operational_event WHERE row_address IN (SELECT row_address FROM operational_event WHERE id < :before"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
 _TAKE: Final = (
-    "DELETE FROM operational_event WHERE id IN (SELECT id FROM operational_event"
+    "DELETE FROM operational_event WHERE row_address IN (SELECT row_address FROM operational_event"
     " ORDER BY id LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED) RETURNING id, org_id, type, payload"
 )
 _OLDEST: Final = "SELECT id, org_id, type, payload FROM operational_event ORDER BY id LIMIT CAST(:limit AS BIGINT)"
 _DELETE: Final = "DELETE FROM operational_event WHERE id IN :ids"
+# Without an order, and without a condition that an index has, which PostgreSQL could use to read all endpoints.
 _ENDPOINTS: Final = """
 SELECT a.uid AS org_id, e.id AS id, e.app_id AS app_id, e.event_types AS event_types, e.channels AS channels,
   e.filter AS filter, e.disabled AS disabled, e.created_at AS created_at
-FROM application AS a JOIN endpoint AS e ON e.app_id = a.id
-WHERE a.org_id = :management AND a.uid IN :orgs AND a.deleted_at IS NULL AND e.deleted_at IS NULL ORDER BY e.id
+FROM application AS a JOIN endpoint AS e ON found_by(e.app_id, a.id)
+WHERE a.org_id = :management AND a.uid IN :orgs AND a.deleted_at IS NULL AND coalesce(e.deleted_at, 0) = 0
 """
 
 
@@ -94,7 +95,7 @@ async def delete(tx: Write, event_ids: Sequence[str]) -> None:
 async def endpoints(read: Read, org_ids: Sequence[str]) -> list[OperationalEndpoint]:
     """Return the operational endpoints of organizations, ordered by id."""
     rows = await read.rows(_ENDPOINTS, management=MANAGEMENT_ORG, orgs=list(org_ids))
-    return [
+    found = [
         from_row(
             OperationalEndpoint,
             row,
@@ -104,6 +105,7 @@ async def endpoints(read: Read, org_ids: Sequence[str]) -> list[OperationalEndpo
         )
         for row in rows
     ]
+    return sorted(found, key=lambda endpoint: endpoint.id)
 
 
 # -----------------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ WITH lanes(lane) AS (
   SELECT id FROM (SELECT id FROM endpoint WHERE {IS_UNHEALTHY} AND (disabled = 1 OR unreachable_since IS NOT NULL)
     LIMIT CAST(:endpoints AS BIGINT)) AS silent
   UNION SELECT key FROM limited
-  UNION SELECT id FROM (SELECT endpoint.id AS id FROM limited JOIN endpoint ON endpoint.app_id = limited.key
+  UNION SELECT id FROM (SELECT endpoint.id AS id FROM limited JOIN endpoint ON found_by(endpoint.app_id, limited.key)
     LIMIT CAST(:endpoints AS BIGINT)) AS of_applications
 )
 SELECT count(*) AS held FROM (
@@ -96,10 +96,12 @@ _HELD_BACK: Final = Sql(
         " ORDER BY endpoint_id, lane, due_at LIMIT CAST(:most AS BIGINT)) AS due"
     ),
 )
+# Scalar subqueries: PostgreSQL could read a whole table for EXISTS.
 _IS_RESPONSIVE: Final = (
-    "EXISTS (SELECT 1 FROM endpoint WHERE id = first.endpoint_id AND deleted_at IS NULL AND disabled = 0"
-    f" AND unreachable_since IS NULL AND NOT EXISTS (SELECT 1 FROM throttle WHERE key = endpoint.id AND {_IS_LIMITED})"
-    f" AND NOT EXISTS (SELECT 1 FROM throttle WHERE key = endpoint.app_id AND {_IS_LIMITED}))"
+    "(SELECT 1 FROM endpoint WHERE id = first.endpoint_id AND coalesce(deleted_at, 0) = 0 AND disabled = 0"
+    f" AND unreachable_since IS NULL AND (SELECT 1 FROM throttle WHERE key = endpoint.id AND {_IS_LIMITED} LIMIT 1)"
+    f" IS NULL AND (SELECT 1 FROM throttle WHERE key = endpoint.app_id AND {_IS_LIMITED} LIMIT 1) IS NULL"
+    " LIMIT 1) = 1"
 )
 _FIRST: Final = (
     "SELECT {at} AS since, endpoint_id, app_id, org_id, lane FROM delivery"
@@ -126,7 +128,7 @@ WITH RECURSIVE walk(id, number) AS (
   SELECT since, endpoint_id FROM first
   WHERE since <= CAST(:now AS BIGINT) AND {_IS_RESPONSIVE} ORDER BY since LIMIT 1
 )
-SELECT since, endpoint_id, app_id, org_id FROM oldest JOIN endpoint ON id = endpoint_id
+SELECT since, endpoint_id, app_id, org_id FROM oldest JOIN endpoint ON found_by(id, endpoint_id)
 """
 _OLDEST_OF_ENDPOINTS: Final = Sql(
     sqlite=_VISIT.format(is_live=f"endpoint_id = walk.id AND lane = {int(Lane.LIVE)}"),

@@ -136,14 +136,16 @@ async def count_part(read: Read, endpoint_id: str, *, first: str, below: str, mo
 # Rollups
 
 _COLUMNS: Final = "rollup.org_id, rollup.app_id, rollup.endpoint_id, rollup.hour, delivered, failed, latency"
-_IS_OF: Final = "rollup.org_id = wanted.org AND rollup.app_id = wanted.app AND rollup.endpoint_id = wanted.endpoint"
+_IS_OF: Final = (
+    "found_by(rollup.org_id, wanted.org) AND rollup.app_id = wanted.app AND rollup.endpoint_id = wanted.endpoint"
+)
 _RANGE: Final = (
     f"SELECT {_COLUMNS} FROM rows_of(:orgs, :apps, :endpoints) AS wanted(org, app, endpoint) JOIN rollup ON {_IS_OF}"
     " AND rollup.hour >= CAST(:since AS BIGINT) AND rollup.hour < CAST(:until AS BIGINT)"
 )
 _EXACT: Final = (
     f"SELECT {_COLUMNS} FROM rows_of(:orgs, :apps, :endpoints, :hours bigint) AS wanted(org, app, endpoint, hour)"
-    f" JOIN rollup ON {_IS_OF} AND rollup.hour = wanted.hour"
+    f" JOIN rollup ON {_IS_OF} AND found_by(rollup.hour, wanted.hour)"
 )
 _REPLACE: Final = (
     "INSERT INTO rollup (org_id, app_id, endpoint_id, hour, delivered, failed, latency) SELECT * FROM"
@@ -252,7 +254,7 @@ _REOPENED: Final = (
 )
 _DONE: Final = (
     "DELETE FROM rollup_reopened USING given(hour bigint, endpoint text, attempt text)"
-    " WHERE rollup_reopened.hour = given.hour AND endpoint_id = given.endpoint AND attempt_id = given.attempt"
+    " WHERE found_by(rollup_reopened.hour, given.hour) AND endpoint_id = given.endpoint AND attempt_id = given.attempt"
 )
 
 
@@ -279,8 +281,8 @@ _EXPIRED: Final = (
     " LIMIT CAST(:limit AS BIGINT)) AS old"
 )
 _DELETE: Final = (
-    "DELETE FROM rollup WHERE row_key(org_id, app_id, endpoint_id, hour) IN"
-    " (SELECT row_key FROM rollup WHERE {which} LIMIT CAST(:limit AS BIGINT))"
+    "DELETE FROM rollup WHERE row_address IN"
+    " (SELECT row_address FROM rollup WHERE {which} LIMIT CAST(:limit AS BIGINT))"
 )
 _DELETE_EXPIRED: Final = _DELETE.format(which="hour < CAST(:before AS BIGINT)")
 _DELETE_OF_ORG: Final = _DELETE.format(which="org_id = :org")

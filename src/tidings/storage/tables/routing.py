@@ -121,7 +121,7 @@ INSERT INTO endpoint_history
 SELECT e.id, a.routing_version, CAST(:now AS BIGINT), e.event_types, e.channels, e.filter, e.disabled,
   e.disabled_reason,
   CASE WHEN e.deleted_at IS NULL THEN 0 ELSE 1 END
-FROM endpoint AS e JOIN application AS a ON a.id = e.app_id
+FROM endpoint AS e JOIN application AS a ON found_by(a.id, e.app_id)
 WHERE e.id = :id AND NOT EXISTS (
   SELECT 1 FROM endpoint_history AS last
   WHERE last.endpoint_id = e.id AND last.disabled = e.disabled AND e.deleted_at IS NULL AND {_SAME}

@@ -16,7 +16,7 @@ _MOVE: Final = (
 )
 _NOW: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
 _EXPIRE: Final = (
-    "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE tat_us < CAST(:before AS BIGINT)"
+    "DELETE FROM throttle WHERE row_address IN (SELECT row_address FROM throttle WHERE tat_us < CAST(:before AS BIGINT)"
     " LIMIT CAST(:limit AS BIGINT) FOR UPDATE SKIP LOCKED)"
 )
 

@@ -53,7 +53,7 @@ FROM (
     WHERE {IS_UNHEALTHY}{{own}} AND (disabled = 0 OR ({_IS_RECENT}))
     ORDER BY org_id, disabled, disabled_at LIMIT CAST(:read AS BIGINT)
   ) AS unhealthy ORDER BY since, id LIMIT CAST(:limit AS BIGINT)
-) AS worst JOIN endpoint e ON e.id = worst.id JOIN application a ON a.id = e.app_id
+) AS worst JOIN endpoint e ON found_by(e.id, worst.id) JOIN application a ON found_by(a.id, e.app_id)
 ORDER BY worst.since, e.id
 """
 
