@@ -3,17 +3,21 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tidings.core import integrations
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tailing import committed_window
-from tidings.errors import AppError, conflict
+from tidings.errors import conflict
 from tidings.ids import APP, AppId, OrgId, new
 from tidings.model.app import App, AppDraft, AppExclusion
 from tidings.model.page import Cursor, Page
 from tidings.storage.drivers.database import Busy, Write, retried
 from tidings.storage.tables import apps, endpoints
+
+_ROUNDS: Final = 3
+"""How often a transaction looks for an application that others delete and create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,15 @@ async def create(
     """Create an application; with `get_if_exists`, return an existing one with the same uid unchanged."""
 
     async def work(tx: Write) -> UpsertedApp:
+        if get_if_exists and draft.uid:
+            return await _get_or_add(tx, services, org_id, draft)
         app = _from_draft(org_id, draft, services.now())
-        if await apps.add(tx, app):
-            tx.after_commit(lambda: services.notifier.routing(app.id))
-            return UpsertedApp(app, is_new=True)
-        if not get_if_exists or not draft.uid:
+        if not await apps.add(tx, app):
             raise conflict(
                 "An application with this uid already exists. Choose another uid, or set get_if_exists=true."
             )
-        return UpsertedApp(await _with_uid(tx, org_id, draft.uid), is_new=False)
+        tx.after_commit(lambda: services.notifier.routing(app.id))
+        return UpsertedApp(app, is_new=True)
 
     return await services.idempotency.once(idempotency_key, work, render)
 
@@ -56,15 +60,18 @@ async def put(
 
     async def work(tx: Write) -> UpsertedApp:
         now = services.now()
-        before = await apps.find(tx, org_id, ref)
+        before = await apps.find_locked(tx, org_id, ref)
         if before is None:
             app = _from_draft(org_id, draft, now)
             if await apps.add(tx, app):
                 return UpsertedApp(app, is_new=True)
-            if draft.uid != ref:  # another application has the uid; otherwise a concurrent request created this one
+            if draft.uid != ref:  # another application has the uid
                 raise conflict()
-            before = await _with_uid(tx, org_id, ref)
-        await _lock(tx, before, now)
+            # Another request has just created it. A retry would lose to the next deletion.
+            before = await apps.find_locked(tx, org_id, ref)
+        if before is None:
+            raise Busy("another request has just deleted the application")  # the retry creates it
+        await apps.advance_routing_version(tx, before.id, now)
         return UpsertedApp(await _rewrite(tx, services, before.overwritten(draft), now), is_new=False)
 
     return await services.idempotency.once(None, work, render)
@@ -115,29 +122,25 @@ async def get_or_create(services: Services, org_id: OrgId, draft: AppDraft) -> A
 
     async def work() -> App:
         async with services.db.write() as tx:
-            app = _from_draft(org_id, draft, services.now())
-            if await apps.add(tx, app):
-                tx.after_commit(lambda: services.notifier.routing(app.id))
-                return app
-            return await _with_uid(tx, org_id, draft.uid or "")
+            return (await _get_or_add(tx, services, org_id, draft)).app
 
     return await retried(work)
 
 
-async def _with_uid(tx: Write, org_id: OrgId, uid: str) -> App:
-    """Return the application that holds a uid; raise `Busy` if it was deleted since its uid caused a conflict."""
-    app = await apps.find(tx, org_id, uid)
-    if app is None:
-        raise Busy("the application has just been deleted")
-    return app
+async def _get_or_add(tx: Write, services: Services, org_id: OrgId, draft: AppDraft) -> UpsertedApp:
+    """Return the application with the uid of the draft; add it if there is none.
 
-
-async def _lock(tx: Write, app: App, now: int) -> None:
-    """Lock an existing application; raise `Busy` if it was deleted since, so that the retry creates a new one."""
-    try:
-        await apps.advance_routing_version(tx, app.id, now)
-    except AppError as error:
-        raise Busy("the application has just been deleted") from error
+    Another request may delete the application between the two statements, and the next one create it again.
+    """
+    app = _from_draft(org_id, draft, services.now())
+    for _ in range(_ROUNDS):
+        if await apps.add(tx, app):
+            tx.after_commit(lambda: services.notifier.routing(app.id))
+            return UpsertedApp(app, is_new=True)
+        found = await apps.find(tx, org_id, draft.uid or "")
+        if found is not None:
+            return UpsertedApp(found, is_new=False)
+    raise Busy("other requests create and delete the application")
 
 
 def _from_draft(org_id: OrgId, draft: AppDraft, now: int) -> App:

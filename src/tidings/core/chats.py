@@ -72,13 +72,17 @@ async def add(services: Services, org_id: OrgId, draft: ChatDraft, idempotency_k
         )
         await transformations.put(tx, endpoint.id, stored)
 
-    made = await endpoints.create(
+    made = await operational_endpoints.with_application(
         services,
-        await operational_endpoints.get_or_create(services, org_id),
-        _endpoint_of(draft, connector.version),
-        idempotency_key=idempotency_key,
-        render=lambda endpoint: Response(201, json.dumps(endpoint.id).encode()),
-        finish=with_script,
+        org_id,
+        lambda app: endpoints.create(
+            services,
+            app,
+            _endpoint_of(draft, connector.version),
+            idempotency_key=idempotency_key,
+            render=lambda endpoint: Response(201, json.dumps(endpoint.id).encode()),
+            finish=with_script,
+        ),
     )
     return EndpointId(json.loads(made.body))
 

@@ -85,16 +85,19 @@ async def put(
 
     async def work(tx: Write) -> UpsertedConnector:
         before = await connectors.find_locked(tx, org_id, ref)
-        if before is not None:
-            after = rewritten(before, overwritten(before, draft), services.now())
-            await connectors.change(tx, before, after, kept=VERSIONS_KEPT)
-            return UpsertedConnector(after, is_new=False)
-        require_uid()
-        await require_room(tx, org_id, 1)
-        connector = from_draft(org_id, draft, services.now())
-        if not await connectors.add(tx, connector):
-            raise Busy("another request has just created the connector")  # the retry replaces it
-        return UpsertedConnector(connector, is_new=True)
+        if before is None:
+            require_uid()
+            await require_room(tx, org_id, 1)
+            connector = from_draft(org_id, draft, services.now())
+            if await connectors.add(tx, connector):
+                return UpsertedConnector(connector, is_new=True)
+            # Another request has just created it. A retry would lose to the next deletion.
+            before = await connectors.find_locked(tx, org_id, ref)
+        if before is None:
+            raise Busy("another request has just deleted the connector")  # the retry creates it
+        after = rewritten(before, overwritten(before, draft), services.now())
+        await connectors.change(tx, before, after, kept=VERSIONS_KEPT)
+        return UpsertedConnector(after, is_new=False)
 
     return await services.idempotency.once(None, work, render)
 

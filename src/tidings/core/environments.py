@@ -130,11 +130,7 @@ async def _put_connectors(tx: Write, org_id: OrgId, drafts: Sequence[ConnectorDr
     if new and len(found) + len(new) > CONNECTORS_MAX:
         raise use_cases.limit_error()
     for draft, known in matched:
-        if known is None:
-            if not await connectors.add(tx, use_cases.from_draft(org_id, draft, now)):
-                raise Busy("another request has just created the connector")  # the retry updates it
-        else:
-            await _update(tx, org_id, known, draft, now)
+        await _put_connector(tx, org_id, known, draft, now)
 
 
 def _matched(
@@ -151,10 +147,18 @@ def _matched(
     return [(draft, known[key].popleft() if known[key] else None) for draft, key in zip(drafts, keys, strict=True)]
 
 
-async def _update(tx: Write, org_id: OrgId, connector_id: ConnectorId, draft: ConnectorDraft, now: int) -> None:
-    before = await connectors.find_locked(tx, org_id, connector_id)
+async def _put_connector(
+    tx: Write, org_id: OrgId, connector_id: ConnectorId | None, draft: ConnectorDraft, now: int
+) -> None:
+    """Update a connector; add it if there is none, or if another request has just deleted it."""
+    before = None if connector_id is None else await connectors.find_locked(tx, org_id, connector_id)
     if before is None:
-        raise Busy("the connector has just been deleted")
+        if await connectors.add(tx, use_cases.from_draft(org_id, draft, now)):
+            return
+        # Another request has just created the one with its uid. A retry would lose to the next deletion.
+        before = await connectors.find_locked(tx, org_id, draft.uid or "")
+    if before is None:
+        raise Busy("another request has just deleted the connector")  # the retry creates it
     edited = replace(use_cases.overwritten(before, draft), product_type=draft.product_type)
     if edited != before:
         await connectors.change(tx, before, use_cases.rewritten(before, edited, now), kept=VERSIONS_KEPT)

@@ -5,11 +5,13 @@ It is the application of the management organization whose uid is the id of the 
 list, statistic, broadcast or token of the organization sees it. The first endpoint creates it.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tidings.core import apps, operational
+from tidings.core.idempotency import Response
 from tidings.core.services import Services
-from tidings.errors import not_found
+from tidings.errors import AppError, ErrorKind, not_found
 from tidings.ids import MANAGEMENT_ORG, OrgId
 from tidings.model.app import App, AppDraft
 from tidings.model.event_type import EventType
@@ -18,6 +20,7 @@ from tidings.storage.tables import apps as store
 from tidings.storage.tables import event_types
 
 _NAME: Final = "Operational webhooks of {}"
+_ROUNDS: Final = 5
 
 
 async def find(services: Services, org_id: OrgId) -> App | None:
@@ -42,6 +45,17 @@ async def get_or_create(services: Services, org_id: OrgId) -> App:
     await register_types(services.db, services.now())
     draft = AppDraft(name=_NAME.format(org_id), uid=org_id, metadata={})
     return await apps.get_or_create(services, MANAGEMENT_ORG, draft)
+
+
+async def with_application(services: Services, org_id: OrgId, work: Callable[[App], Awaitable[Response]]) -> Response:
+    """Run work that needs the application; run it with a new one if the application was deleted meanwhile."""
+    for _ in range(_ROUNDS - 1):
+        try:
+            return await work(await get_or_create(services, org_id))
+        except AppError as error:
+            if error.kind is not ErrorKind.NOT_FOUND:
+                raise
+    return await work(await get_or_create(services, org_id))
 
 
 async def register_types(db: Database, now: int) -> None:

@@ -16,6 +16,7 @@ from tidings.storage.tables.key_ranges import bounds_of, end_of
 _COLUMNS: Final = "id, org_id, uid, name, throttle_rate, metadata, created_at, updated_at"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND id = :ref AND deleted_at IS NULL"
 _BY_UID: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND uid = :ref AND deleted_at IS NULL"
+_LOCKED: Final = " FOR UPDATE"
 _PAGE: Final = f"SELECT {_COLUMNS} FROM application WHERE org_id = :org AND deleted_at IS NULL"
 _ADD: Final = f"""
 INSERT INTO application ({_COLUMNS}, routed_at) VALUES ({named(_COLUMNS)}, :created_at)
@@ -48,6 +49,12 @@ async def find(read: Read, org_id: OrgId, ref: str) -> App | None:
     The prefix of `ref` decides which of the two it is: a uid cannot have the form of an id.
     """
     row = await read.row(_BY_ID if ref.startswith(APP) else _BY_UID, org=org_id, ref=ref)
+    return None if row is None else _app(row)
+
+
+async def find_locked(tx: Write, org_id: OrgId, ref: str) -> App | None:
+    """Return an application like `find`, and lock its row until the transaction ends."""
+    row = await tx.row((_BY_ID if ref.startswith(APP) else _BY_UID) + _LOCKED, org=org_id, ref=ref)
     return None if row is None else _app(row)
 
 
