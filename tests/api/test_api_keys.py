@@ -265,6 +265,21 @@ async def test_another_node_hears_of_a_revocation(migrated_url: str, api: Api) -
         await db.close()
 
 
+async def test_a_node_that_hears_of_deleted_keys_reads_all_of_them_again(api: Api) -> None:
+    made = await api.key()
+    keyring, header = Keyring(api.db, api.clock), f"Bearer {made.text}".encode()
+    heard: list[None] = []
+    keyring.on_change = lambda: heard.append(None)
+    for mark in (None, "a", "a"):
+        keyring.hear({}, mark, asked_at=api.clock.monotonic(), now=api.clock.now())
+        await keyring.look_up(header, made.text)
+    assert (True, 1) == (keyring.cached(header) is not None, len(heard))
+
+    keyring.hear({}, "b", asked_at=api.clock.monotonic(), now=api.clock.now())
+
+    assert (None, 2) == (keyring.cached(header), len(heard))
+
+
 async def test_a_node_without_heartbeats_asks_the_database(api: Api) -> None:
     made = await api.key()
     clock = ManualClock()

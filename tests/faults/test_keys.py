@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from faults.kit import ended, started
 from live import Live
-from tidings.ids import DEFAULT_ORG
+from tidings.core import wiping
+from tidings.ids import DEFAULT_ORG, OrgId
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.store import opened
 
@@ -165,3 +166,23 @@ async def test_the_key_of_an_integration_ends_on_another_node(nodes: tuple[Live,
             assert 204 == (await call(server, "DELETE", f"{path}/{made[0]}"))[0]
 
     await check_that_a_key_ends(nodes, db, await task_of(first, app), (key, kept), end)
+
+
+async def test_a_key_of_a_wiped_organization_is_refused_by_a_running_node(
+    nodes: tuple[Live, Live], db: Database
+) -> None:
+    first, second = nodes
+    org = OrgId("org_wiped")
+    keys, token = f"/api/v1/management/authentication/{org}/api-token", first.token_of(org)
+    key = (await call(first, "POST", keys, {"name": "wiped"}, token=token))[1]["token"]
+    kept = (await call(first, "POST", KEYS, {"name": "kept"}))[1]["token"]
+    heartbeats = await heartbeats_of_the_second(db, nodes)
+    for each in (key, kept):
+        assert 200 == (await call(second, "GET", "/api/v1/app", token=each))[0]
+
+    await wiping.wipe(db, org, chunk=100)
+
+    await heartbeats.look()
+    while (await call(second, "GET", "/api/v1/app", token=key))[0] != 401:
+        assert await heartbeats.look() <= 2, "two heartbeats are two seconds"
+    assert 200 == (await call(second, "GET", "/api/v1/app", token=kept))[0]

@@ -52,7 +52,7 @@ class Keyring:
         self._held: dict[bytes, _HeldKey] = {}
         self._uses: dict[str, int] = {}
         self._changes = 0
-        self._heard: Mapping[str, int] = {}
+        self._heard: tuple[Mapping[str, int], str | None] = ({}, None)
         self._heard_at = _ALWAYS if db.has_one_writer else float("-inf")
         self._heard_to: int | None = None
         self.on_change: Callable[[], None] = _no_listener
@@ -110,16 +110,18 @@ class Keyring:
         """From when on the next heartbeat query has to report changes, on the clock of the database."""
         return (self._clock.now() if self._heard_to is None else self._heard_to) - _LATELY_MS
 
-    def hear(self, changed: Mapping[str, int], *, asked_at: float, now: int) -> None:
+    def hear(self, changed: Mapping[str, int], deleted: str | None = None, *, asked_at: float, now: int) -> None:
         """Drop the keys that changed: current versions by id, from a heartbeat query.
 
-        The query began at `asked_at` on the monotonic clock; `now` is its timestamp, on the clock of the database.
+        `deleted` differs after each deletion of keys, which leaves no row to report: then all keys are dropped. The
+        query began at `asked_at` on the monotonic clock; `now` is its timestamp, on the clock of the database.
         """
         self._heard_at, self._heard_to = asked_at, now
-        if changed == self._heard:
+        if (changed, deleted) == self._heard:
             return
-        self._heard = changed
-        self._drop(lambda held: held.version < changed.get(held.id, 0))
+        is_deletion = deleted != self._heard[1]
+        self._heard = (changed, deleted)
+        self._drop(lambda held: is_deletion or held.version < changed.get(held.id, 0))
         self.on_change()
 
     def drop(self, key_id: str) -> None:

@@ -11,7 +11,7 @@ from tidings.core import retention, rollups
 from tidings.ids import MANAGEMENT_ORG, MESSAGE, OrgId, first_at, timestamp_of
 from tidings.storage.drivers import store
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.tables import apps, bucket_index, deletion
+from tidings.storage.tables import api_keys, apps, bucket_index, deletion
 from tidings.storage.tables import rollups as rollup_rows
 
 Result = TypeVar("Result")
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 async def wipe(db: Database, org_id: OrgId, *, chunk: int) -> Counter[str]:
     """Delete an organization and everything in it; return the counts. A repeated call resumes an interrupted wipe."""
     deleted: Counter[str] = Counter()
+    # First, so that the programs of the organization write nothing more meanwhile.
+    await _in_transaction(db, lambda tx: api_keys.delete_of_org(tx, org_id))
     async with db.read() as read:
         own = await deletion.applications(read, org_id)
     for app_id in own:

@@ -329,7 +329,7 @@ class Node:
                     node=self._node,
                 )
                 self._shared.adjust(found.now, took=int((self._clock.monotonic() - requested_at) * SECOND))
-            self._keyring.hear(found.keys, asked_at=requested_at, now=found.now)
+            self._keyring.hear(found.keys, found.keys_deleted, asked_at=requested_at, now=found.now)
             self._apply(found)
             if self._nodes is not None:
                 await self._nodes.check(found.lost, is_known=found.is_known)

@@ -4,6 +4,7 @@
 The keys of integrations are rows of the same table, so that every node hears of their changes. They are in no list.
 """
 
+import secrets
 from collections.abc import Iterable
 from typing import Final
 
@@ -50,6 +51,13 @@ DELETE FROM api_key WHERE row_address IN (
   SELECT row_address FROM api_key WHERE expires_at < :before ORDER BY expires_at LIMIT CAST(:limit AS BIGINT)
 )
 """
+DELETION_SETTING: Final = "api_keys_deleted"
+"""The setting whose value differs after each deletion of keys that had not ended; the heartbeat query reads it."""
+_DELETE_OF_ORG: Final = "DELETE FROM api_key WHERE org_id = :org"
+_NOTE_DELETION: Final = (
+    "INSERT INTO setting (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_MARK_BYTES: Final = 8
 
 
 async def add(tx: Write, key: ApiKey, digest: str) -> None:
@@ -110,6 +118,15 @@ async def note_uses(tx: Write, uses: Iterable[tuple[str, int]]) -> None:
 async def prune(tx: Write, *, before: int, limit: int) -> int:
     """Delete keys that ended before a timestamp, up to a limit; return how many."""
     return await tx.run(_PRUNE, before=before, limit=limit)
+
+
+async def delete_of_org(tx: Write, org_id: OrgId) -> None:
+    """Delete the keys of an organization, with those of its integrations.
+
+    Without a row no node could hear that its key has ended, so each of them drops all keys that it holds.
+    """
+    if await tx.run(_DELETE_OF_ORG, org=org_id):
+        await tx.run(_NOTE_DELETION, name=DELETION_SETTING, value=secrets.token_hex(_MARK_BYTES))
 
 
 def _key(row: Row | None) -> ApiKey | None:

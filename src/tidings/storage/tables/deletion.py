@@ -6,6 +6,7 @@ from typing import Final
 
 from tidings.ids import OrgId
 from tidings.storage.drivers.database import Read, Row, Sql, Write
+from tidings.storage.tables import api_keys
 
 _APPS: Final = "SELECT id FROM application WHERE org_id = :org"
 _ENDPOINTS: Final = "SELECT id FROM endpoint WHERE app_id = :app"
@@ -70,7 +71,6 @@ _OF_ORG: Final = (
     "DELETE FROM operational_event WHERE org_id = :org",
     "DELETE FROM notification WHERE org_id = :org",
     "DELETE FROM export WHERE org_id = :org",
-    "DELETE FROM api_key WHERE org_id = :org",
     "DELETE FROM connector_version WHERE connector_id IN (SELECT id FROM connector WHERE org_id = :org)",
     "DELETE FROM connector WHERE org_id = :org",
     "DELETE FROM environment WHERE org_id = :org",
@@ -194,6 +194,7 @@ async def delete_application(tx: Write, app_id: str, endpoint_ids: Sequence[str]
 
 async def delete_rest(tx: Write, org_id: OrgId) -> None:
     """Delete the event types, operational events, exports, API keys, connectors and settings of an organization."""
+    await api_keys.delete_of_org(tx, org_id)
     for statement in _OF_ORG:
         await tx.run(statement, org=org_id)
 

@@ -27,6 +27,7 @@ from tidings.storage.drivers.database import (
     from_row,
 )
 from tidings.storage.drivers.postgres import SCHEMA_NUMBER, PostgresDatabase
+from tidings.storage.tables.api_keys import DELETION_SETTING
 
 _LOCK_CLASS: Final = SCHEMA_NUMBER
 """The first key of every liveness lock; the second key is the node's number."""
@@ -56,6 +57,7 @@ SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now,
   (SELECT min(lease_until) FROM task WHERE state = 'running') AS task_lease_expiry,
   (SELECT json_object_agg(id, routing_version) FROM application WHERE routed_at >= :since) AS changed,
   (SELECT json_object_agg(id, version) FROM api_key WHERE changed_at >= :keys_since) AS keys,
+  (SELECT value FROM setting WHERE name = '{DELETION_SETTING}') AS keys_deleted,
   (SELECT json_object_agg(id, worker) FROM node WHERE id <> :node AND {IS_LOST}) AS lost,
   EXISTS (SELECT 1 FROM node WHERE id = :node) AS is_known,
   EXISTS (SELECT 1 FROM operational_event) AS has_events
@@ -79,6 +81,8 @@ class HeartbeatResult:
     """The applications whose routing changed lately, with their current routing versions."""
     keys: dict[str, int]
     """The API keys that changed lately, with their current versions."""
+    keys_deleted: str | None
+    """A text that differs after each deletion of keys that had not ended."""
     lost: dict[int, str]
     """The nodes that do not hold their liveness lock, with their worker names."""
     is_known: bool
@@ -99,6 +103,7 @@ async def heartbeat(read: Read, *, since: int, keys_since: int, node: int) -> He
         tasks_at=_first(row["ready"], row["task_lease_expiry"]),
         changed=json.loads(row["changed"] or "{}"),
         keys=json.loads(row["keys"] or "{}"),
+        keys_deleted=row["keys_deleted"],
         lost={int(each): worker for each, worker in json.loads(row["lost"] or "{}").items()},
         is_known=row["is_known"],
         has_events=row["has_events"],
