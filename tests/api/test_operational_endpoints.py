@@ -27,6 +27,7 @@ MEMBERS = {
     "createdAt",
     "updatedAt",
     "metadata",
+    "x",
 }
 OTHER = OrgId("org_other")
 
@@ -93,6 +94,23 @@ async def test_the_former_names_of_members_work(lite: Api) -> None:
     assert (["endpoint.disabled"], 7) == (made["filterTypes"], made["rateLimit"])
 
 
+async def test_a_payload_filter_is_stored_kept_replaced_and_removed(lite: Api) -> None:
+    condition = {"path": "$.data.percent", "operator": ">=", "value": 90}
+    made = await lite.made(PATH, {"url": URL, "uid": "ops", "x": {"filter": [condition]}})
+    assert [condition] == made["x"]["filter"] == (await lite.read(f"{PATH}/ops"))["x"]["filter"]
+    assert "healthy" == made["x"]["health"]["status"]
+
+    for extras, expected in (
+        (None, [condition]),
+        ({}, [condition]),
+        ({"filter": [{**condition, "value": 75}]}, [{**condition, "value": 75}]),
+        ({"filter": None}, None),
+    ):
+        body = {"url": URL, "uid": "ops"} | ({} if extras is None else {"x": extras})
+        assert expected == (await lite.call("PUT", f"{PATH}/ops", json=body)).json()["x"]["filter"]
+    assert [None] == [each["x"]["filter"] for each in (await lite.read(PATH))["data"]]
+
+
 async def test_the_list_has_pages(lite: Api) -> None:
     made = [(await lite.made(PATH, {"url": f"{URL}/{number}"}))["id"] for number in range(5)]
 
@@ -151,6 +169,7 @@ async def test_first_requests_at_the_same_time_create_one_application(api: Api) 
         ({"url": URL, "description": "d\0"}, "description"),
         ({"url": URL, "secret": "short"}, "secret"),
         ({"url": URL, "headers": {"content-length": "9"}}, "headers"),
+        ({"url": URL, "x": {"filter": [{"path": "data", "operator": "==", "value": 1}]}}, "filter"),
         ({"url": URL, "headers": {f"x-{number}": "v" for number in range(51)}}, "headers"),
     ],
 )
@@ -236,6 +255,20 @@ async def test_a_deleted_application_is_created_again(api: Api) -> None:
     assert [] == (await api.read(PATH))["data"]
     made = await api.made(PATH, {"url": URL})
     assert [made["id"]] == [each["id"] for each in (await api.read(PATH))["data"]]
+
+
+async def test_an_endpoint_is_created_beside_deletions_of_the_application(api: Api) -> None:
+    management = _management(api)
+
+    async def delete() -> None:
+        for _ in range(10):
+            await api.call("DELETE", f"/app/{ORG}", token=management)
+
+    body = {"url": URL}
+    made = [api.post(PATH, json=body) for _ in range(10)] + [api.call("PUT", f"{PATH}/a", json=body) for _ in range(10)]
+    answers = await asyncio.gather(*made, delete())
+
+    assert {200, 201} == {each.status_code for each in answers if each is not None}
 
 
 async def test_operational_endpoints_are_wiped_with_their_organization(api: Api) -> None:

@@ -4,7 +4,15 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from tidings.api.endpoint_bodies import OLD_TYPE_SET, SECRET, TYPE_SET, EndpointIn, EndpointUpsertIn
+from tidings.api.endpoint_bodies import (
+    OLD_TYPE_SET,
+    SECRET,
+    TYPE_SET,
+    EndpointExtrasIn,
+    EndpointIn,
+    EndpointUpsertIn,
+)
+from tidings.api.endpoint_detail import EndpointDetailOut, detail_of
 from tidings.api.endpoint_headers import EndpointHeadersIn, EndpointHeadersOut, visible
 from tidings.api.endpoint_secrets import EndpointSecretOut, EndpointSecretRotateIn
 from tidings.api.endpoints import EndpointListQuery, require_https
@@ -59,6 +67,8 @@ class OperationalWebhookEndpointOut(Out, kw_only=True):
     updated_at: UpdatedAt
     metadata: Metadata
     """Key-value pairs of your choice."""
+    x: EndpointDetailOut
+    """Details that the Svix API does not have. SDKs skip this property."""
 
 
 class OperationalWebhookEndpointUpsertIn(In, kw_only=True):
@@ -79,6 +89,8 @@ class OperationalWebhookEndpointUpsertIn(In, kw_only=True):
     """The former name of `eventTypes`, which takes precedence."""
     rate_limit: Annotated[int | None, OLD_RATE] = None
     metadata: Annotated[Metadata | None, METADATA] = None
+    x: EndpointExtrasIn | None = None
+    """Properties that the Svix API does not have."""
 
     def single(self) -> EndpointUpsertIn:
         """Return the body that creates the same endpoint in an application."""
@@ -92,6 +104,7 @@ class OperationalWebhookEndpointUpsertIn(In, kw_only=True):
             filter_types=self.filter_types,
             rate_limit=self.rate_limit,
             metadata=self.metadata,
+            x=self.x,
         )
 
     def faults(self) -> Iterator[Fault]:
@@ -123,6 +136,7 @@ class OperationalWebhookEndpointIn(OperationalWebhookEndpointUpsertIn, kw_only=T
             filter_types=self.filter_types,
             rate_limit=self.rate_limit,
             metadata=self.metadata,
+            x=self.x,
             secret=self.secret,
             headers=self.headers,
         )
@@ -160,14 +174,18 @@ async def create(call: Call[Query, OperationalWebhookEndpointIn]) -> Response:
 
     It receives the events from now on. An unknown event type is a 422, and a uid in use a 409.
     """
-    draft = call.body.drafted()
+    draft, services = call.body.drafted(), call.context.services
     require_https(call, draft.url)
-    return await endpoints.create(
-        call.context.services,
-        await operational_endpoints.get_or_create(call.context.services, call.principal.org_id),
-        draft,
-        idempotency_key=call.idempotency_key,
-        render=lambda endpoint: json_response(201, render_endpoint(endpoint)),
+    return await operational_endpoints.with_application(
+        services,
+        call.principal.org_id,
+        lambda app: endpoints.create(
+            services,
+            app,
+            draft,
+            idempotency_key=call.idempotency_key,
+            render=lambda endpoint: json_response(201, render_endpoint(endpoint)),
+        ),
     )
 
 
@@ -184,14 +202,18 @@ async def put(call: Call[Query, OperationalWebhookEndpointUpsertIn]) -> Response
     A new endpoint gets the uid in the body, not that in the path. An unknown event type is a 422, and a uid in use
     a 409.
     """
-    draft = call.body.drafted()
+    draft, services = call.body.drafted(), call.context.services
     require_https(call, draft.url)
-    return await endpoints.put(
-        call.context.services,
-        await operational_endpoints.get_or_create(call.context.services, call.principal.org_id),
-        call.path["endpoint_id"],
-        draft,
-        render=lambda settled: json_response(200, render_endpoint(settled.endpoint)),
+    return await operational_endpoints.with_application(
+        services,
+        call.principal.org_id,
+        lambda app: endpoints.put(
+            services,
+            app,
+            call.path["endpoint_id"],
+            draft,
+            render=lambda settled: json_response(200, render_endpoint(settled.endpoint)),
+        ),
     )
 
 
@@ -264,6 +286,7 @@ def render_endpoint(endpoint: Endpoint) -> OperationalWebhookEndpointOut:
         created_at=format_timestamp(endpoint.created_at),
         updated_at=format_timestamp(endpoint.updated_at),
         metadata=dict(endpoint.metadata),
+        x=detail_of(endpoint),
     )
 
 
