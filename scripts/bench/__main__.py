@@ -170,7 +170,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--body", type=_between(0, MOST_BODY), help="bytes of a message at least (330)")
     parser.add_argument("--batch", type=_between(1, 1000), help="messages in a request (1)")
     parser.add_argument("--workers", type=_between(1, 64), help="processes of the service, on PostgreSQL (1)")
-    parser.add_argument("--count", type=_between(1, MOST_RECOVERED), help="of endpoints, due messages or starts")
+    parser.add_argument(
+        "--count", type=_between(1, MOST_RECOVERED), help="of endpoints, due messages, events or starts"
+    )
     parser.add_argument(
         "--slow-disk", type=_between(0, 1_000_000), metavar="US", help="more for each wait for the disk"
     )

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import backlog, cold, message_path, unhealthy_endpoints
+from bench import backlog, cold, message_path, relay, unhealthy_endpoints
 from bench.databases import Measured
 from bench.message_path import Figures, Shape
 
@@ -175,6 +175,20 @@ _ALL: Final = (
         "an endpoint that answers 500 to everything",
         (*SATURATED[1:2], ("attempts/s", "{delivered:.0f}"), *SATURATED[2:]),
         unhealthy_endpoints.failing,
+    ),
+    Measure(
+        "relay",
+        "operational events: from the cause to the first attempt, on one node and across two, and a drain of 10,000",
+        (
+            ("events", "{events:.0f}"),
+            ("disabled ms", "{disabled50:.0f}/{disabled99:.0f}"),
+            ("exhausted ms", "{exhausted50:.0f}/{exhausted99:.0f}"),
+            ("across nodes ms", "{across50:.0f}/{across99:.0f}"),
+            ("10,000 drained s", "{drained:.1f}"),
+            *(*CPU, *MACHINE),
+        ),
+        relay.measure,
+        {"count": 300},
     ),
     Measure(
         "cold-start",

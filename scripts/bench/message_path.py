@@ -45,7 +45,7 @@ class Shape:
     slow_disk: int = 0
     """The extra delay of each disk sync in microseconds."""
     count: int = 0
-    """The size of a measurement: endpoints of which some hang, due messages, or starts."""
+    """The size of a measurement: endpoints of which some hang, due messages, events, or starts."""
 
 
 @dataclass(frozen=True, slots=True)

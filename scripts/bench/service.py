@@ -30,7 +30,15 @@ SECRET = secrets.token_hex(32)
 class Service:
     """A running service."""
 
-    def __init__(self, folder: Path, database: Measured, settings: dict[str, str], *, awaited: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: Measured,
+        settings: dict[str, str],
+        *,
+        awaited: bool = True,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.port = _free_port()
         self._environment = _environment(
             {
@@ -42,7 +50,7 @@ class Service:
             }
         )
         self._environment |= {"PYTHONPATH": str(SOURCE), **database.environment}
-        self._python = database.interpreter.path
+        self._command = [str(database.interpreter.path), "-m", "tidings", "serve", *arguments]
         self._folder = folder
         token = issue_org_token(SECRET, DEFAULT_ORG, SystemClock().now())
         self.token_file = folder / "token"
@@ -83,7 +91,7 @@ class Service:
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with (self._folder / "serve.log").open("ab") as log:
             return subprocess.Popen(
-                [self._python, "-m", "tidings", "serve"],
+                self._command,
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -103,9 +111,11 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(folder: Path, database: Measured, *, awaited: bool = True, **settings: str) -> Iterator[Service]:
+def running(
+    folder: Path, database: Measured, *, awaited: bool = True, arguments: Sequence[str] = (), **settings: str
+) -> Iterator[Service]:
     """Run the service for a block: from its first response or, without `awaited`, from the spawn."""
-    service = Service(folder, database, settings, awaited=awaited)
+    service = Service(folder, database, settings, awaited=awaited, arguments=arguments)
     try:
         yield service
     except BaseException:
