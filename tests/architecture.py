@@ -130,7 +130,7 @@ LATE_IMPORTS: dict[str, tuple[str, ...]] = {
         "tidings.cli.local_receiver",
         "tidings.model.signature",
     ),
-    "cli.main": ("tidings.cli.commands",),
+    "cli.main": ("tidings.cli.commands", "tidings.cli.health"),
     "cli.issuing": ("tidings.server.database",),
     "cli.serve": (
         "tidings.metrics.workers",

@@ -26,6 +26,7 @@ from tidings.cli import (
     token,
 )
 from tidings.cli.flags import hide_types_of_flags
+from tidings.cli.interrupt import ending_at_once
 from tidings.cli.remote import RemoteError
 from tidings.logs import is_json, log
 from tidings.settings import ConfigError
@@ -91,8 +92,9 @@ def options(
 
 def run() -> None:
     """Run the command line. An external error is printed as one line, without a traceback."""
-    command = typer.main.get_command(app)
-    hide_types_of_flags(command)
+    with ending_at_once():
+        command = typer.main.get_command(app)
+        hide_types_of_flags(command)
     try:
         command()
     except StorageError as error:  # the text of a driver may not mention the database

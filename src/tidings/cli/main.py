@@ -7,7 +7,7 @@
 import sys
 
 from tidings import __version__
-from tidings.cli import health
+from tidings.cli.interrupt import ending_at_once
 
 
 def main() -> None:
@@ -16,8 +16,12 @@ def main() -> None:
         case ["--version"]:
             sys.stdout.write(f"tidings {__version__}\n")
         case ["healthcheck", url] if not url.startswith("-"):
+            with ending_at_once():
+                from tidings.cli import health  # noqa: PLC0415 - in the block
+
             sys.exit(health.check(url))
         case _:
-            from tidings.cli.commands import run  # noqa: PLC0415 - slow to import
+            with ending_at_once():
+                from tidings.cli.commands import run  # noqa: PLC0415 - slow to import
 
             run()

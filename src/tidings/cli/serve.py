@@ -11,6 +11,7 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
+from tidings.cli.interrupt import ending_at_once
 from tidings.clock import SystemClock
 from tidings.config import has_colors, load, origins, wants_json, without_effect
 from tidings.logs import JSON, log, start_logging
@@ -70,13 +71,13 @@ def serve(  # noqa: PLR0913 - each is a flag
     settings = configured()
     if worker is None and settings.worker_count > 1:
         _supervise(settings, configured, api=api and settings.api_enabled)
-    from tidings import terms  # noqa: PLC0415 - slow to import, and unused by other commands
-    from tidings.server.node import Roles  # noqa: PLC0415
-    from tidings.server.portal import setting_origins  # noqa: PLC0415
-    from tidings.server.serving import serve as run  # noqa: PLC0415
+    with ending_at_once():
+        from tidings import terms  # noqa: PLC0415 - slow to import, and unused by other commands
+        from tidings.server.node import Roles  # noqa: PLC0415
+        from tidings.server.portal import setting_origins  # noqa: PLC0415
+        from tidings.server.serving import serve as run  # noqa: PLC0415
 
     setting_origins.update(origins(file=config, listen_address=listen, db_dsn=db, workers=workers))
-
     place = None if worker is None else Worker.of(worker)
     settings = settings if place is None else terms.of_worker(settings, place.count)
     works = settings.worker_enabled
