@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -38,7 +38,7 @@ SETTINGS = {"max_connections": "200", "shared_buffers": "256MB", "listen_address
 # As in production: a measurement without fsync is meaningless.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 # For tests in which the machine never loses power.
-HASTY = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
+HASTY = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "autovacuum": "off"}
 # Making a database writes some 300 files, in memory fifteen times as fast as on a disk; a container may allow it 64 MB.
 MEMORY = Path("/dev/shm")  # noqa: S108  # only a random folder below it is used
 MEMORY_BYTES = 2 << 30
@@ -58,6 +58,46 @@ class PostgresError(Exception):
     """The server could not be found, started or stopped."""
 
 
+class Session:
+    """A connection that is kept, in a thread and loop of its own, so that callers with and without a loop may use it.
+
+    A connection for each statement would take half of the CPU time of making and dropping a database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(1, "postgres")
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncpg.Connection[Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.submit(self._loop.run_until_complete, self._close()).result()
+        self._thread.shutdown()
+        self._loop.close()
+
+    def run(self, statement: str) -> None:
+        """Run one statement, on a new connection if the present one has ended."""
+        self._thread.submit(self._loop.run_until_complete, self._run(statement)).result()
+
+    async def _run(self, statement: str) -> None:
+        if self._connection is not None:
+            try:
+                await self._connection.execute(statement)
+            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
+                self._connection.terminate()  # the loop did not run when it ended
+            else:
+                return
+        self._connection = await asyncpg.connect(self._url)
+        await self._connection.execute(statement)
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running PostgreSQL server in which databases may be created and dropped."""
@@ -65,6 +105,8 @@ class Server:
     url: str
     copies_files: bool = False
     """Whether CREATE DATABASE copies files: twice as fast without syncs."""
+    session: Session | None = None
+    """The connection for statements; without one, each statement has its own."""
 
     def dsn(self, database: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{database}"))
@@ -81,9 +123,12 @@ class Server:
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def run(self, statement: str) -> None:
-        """Run one statement, in a thread and loop of its own, so that tests with and without a loop may call it."""
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _run(self.url, statement)).result()
+        """Run one statement; callers with and without a loop may do so."""
+        if self.session is not None:
+            self.session.run(statement)
+            return
+        with Session(self.url) as session:
+            session.run(statement)
 
 
 class Cluster:
@@ -349,14 +394,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-async def _run(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 _numbers = itertools.count()

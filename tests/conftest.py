@@ -2,12 +2,14 @@
 """Fixtures for the tests of every layer: the event loop, databases and the contract's files."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -15,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from loop import Loop
-from postgres import Cluster, Server, find_binaries, given_server
+from postgres import Cluster, Server, Session, find_binaries, given_server
 from tasks import chaos_report
 from tidings import observe
 from tidings.storage.drivers.database import Database
@@ -119,12 +121,13 @@ def postgres_binaries() -> Path:
 @pytest.fixture(scope="session")
 def postgres_cluster(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Give the one server that all tests share. Never stop it: use `private_cluster` for that."""
-    given = given_server()
-    if given is not None:
-        yield given
-        return
-    with Cluster(request.getfixturevalue("postgres_binaries"), durable=False) as cluster:
-        yield cluster.server
+    with contextlib.ExitStack() as stack:
+        server = given_server()
+        if server is None:
+            binaries = request.getfixturevalue("postgres_binaries")
+            server = stack.enter_context(Cluster(binaries, durable=False)).server
+        session = stack.enter_context(Session(server.url))
+        yield replace(server, session=session)
 
 
 @pytest.fixture

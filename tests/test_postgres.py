@@ -50,6 +50,26 @@ def test_each_database_has_a_name_of_its_own(postgres_cluster: Server) -> None:
     assert len(names) == 3
 
 
+def test_the_shared_session_connects_again_after_its_end(postgres_cluster: Server) -> None:
+    postgres_cluster.run("SELECT 1")
+
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
+    )
+    Server(postgres_cluster.url).run(others)
+
+    postgres_cluster.drop_database(postgres_cluster.create_database())
+
+
+def test_an_error_of_a_statement_is_raised_and_leaves_the_shared_session(postgres_cluster: Server) -> None:
+    name = postgres_cluster.create_database()
+
+    with pytest.raises(asyncpg.DuplicateDatabaseError):
+        postgres_cluster.create_database(name)
+
+    postgres_cluster.drop_database(name)
+
+
 def test_a_database_url_is_given_for_each_kind(database_url: str, request: pytest.FixtureRequest) -> None:
     assert database_url.startswith(f"{request.node.callspec.params['database_kind']}://")
 
