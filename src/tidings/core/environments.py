@@ -19,7 +19,7 @@ from tidings.core.services import Services
 from tidings.errors import AppError, bad_request, moved
 from tidings.ids import ConnectorId, OrgId
 from tidings.model.connector import CONNECTORS_MAX, VERSIONS_KEPT, Connector, ConnectorDraft
-from tidings.model.event_type import EventType, EventTypeDraft
+from tidings.model.event_type import EventType, EventTypeDraft, is_same_json
 from tidings.storage.drivers.database import Busy, Write, retried
 from tidings.storage.tables import connectors, environments
 from tidings.storage.tables.environments import ConnectorName
@@ -119,8 +119,23 @@ async def _put_types(tx: Write, org_id: OrgId, drafts: Sequence[EventTypeDraft],
     # In one order, so that two transactions that write the same event types do not wait for each other.
     ordered = sorted((event_types.from_draft(org_id, each, now) for each in drafts), key=lambda each: each.name)
     for start in range(0, len(ordered), _CHUNK):
-        await environments.put_event_types(tx, ordered[start : start + _CHUNK])
+        chunk = ordered[start : start + _CHUNK]
+        await environments.put_event_types(tx, await _with_stored_order(tx, org_id, chunk))
         await asyncio.sleep(0)
+
+
+async def _with_stored_order(tx: Write, org_id: OrgId, given: Sequence[EventType]) -> list[EventType]:
+    """Return event types with the stored text of their schemas where it differs only in the order of members.
+
+    Such texts have the same size, so this reads no more than the request has.
+    """
+    sizes = {each.name: len(each.schemas.encode()) for each in given if each.schemas is not None}
+    stored = await environments.schemas_of_size(tx, org_id, sizes)
+    return [
+        replace(each, schemas=text) if text is not None and is_same_json(text, each.schemas or "") else each
+        for each in given
+        for text in (stored.get(each.name),)
+    ]
 
 
 async def _put_connectors(tx: Write, org_id: OrgId, drafts: Sequence[ConnectorDraft], now: int) -> None:

@@ -97,6 +97,11 @@ class StatedEventType:
         return msgspec.json.encode(after).decode()
 
 
+def is_same_json(one: str, other: str) -> bool:
+    """Return whether two JSON texts have the same value; 1, 1.0 and true differ."""
+    return one == other or _canonical(msgspec.json.decode(one)) == _canonical(msgspec.json.decode(other))
+
+
 def _canonical(value: object) -> bytes:
     """Return a text in which the order of members does not matter, and in which 1, 1.0 and true differ."""
     return msgspec.json.encode(value, order="deterministic")

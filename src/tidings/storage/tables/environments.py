@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Queries and writes of the configuration of an organization as a whole, for its export and its import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,8 @@ WHERE event_type.description <> excluded.description OR event_type.archived <> e
   OR coalesce(event_type.group_name, '') <> coalesce(excluded.group_name, '')
   OR coalesce(event_type.schemas, '') <> coalesce(excluded.schemas, '')
 """
+_SIZES: Final = "SELECT name, octet_length(schemas) AS size FROM event_type WHERE org_id = :org AND name IN :names"
+_SCHEMAS: Final = "SELECT name, schemas FROM event_type WHERE org_id = :org AND name IN :names"
 _CONNECTORS: Final = "SELECT id, uid, name FROM connector WHERE org_id = :org ORDER BY id"
 
 
@@ -92,6 +94,15 @@ async def size(read: Read, org_id: OrgId) -> EnvironmentSize:
 async def event_types(read: Read, org_id: OrgId) -> list[EventType]:
     """Return all event types of an organization with their schemas, by name."""
     return [_event_type(row) for row in await read.rows(_TYPES, org=org_id)]
+
+
+async def schemas_of_size(read: Read, org_id: OrgId, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Return the schemas of those event types whose schemas have the given size in bytes; no others are read."""
+    found = await read.rows(_SIZES, org=org_id, names=list(sizes)) if sizes else []
+    names = [row["name"] for row in found if row["size"] == sizes[row["name"]]]
+    if not names:
+        return {}
+    return {row["name"]: row["schemas"] for row in await read.rows(_SCHEMAS, org=org_id, names=names)}
 
 
 async def put_event_types(tx: Write, found: Sequence[EventType]) -> None:
