@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are another package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.model.yaml_text import DEPTH_MAX, YamlError, parsed
+from tidings.model.yaml_text import DEPTH_MAX, YamlError, parsed, written
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 VALUES: Any = st.recursive(
@@ -35,6 +35,24 @@ def test_json_is_read_as_json(value: object) -> None:
 def test_what_a_yaml_library_writes_is_read_back(value: object) -> None:
     # Its YAML 1.1 quotes whatever the core schema of 1.2 would not read as a text.
     assert value == parsed(yaml.safe_dump(value))
+
+
+@given(VALUES)
+def test_what_is_written_is_read_back(value: object) -> None:
+    text = written(value)
+
+    assert json.dumps(value) == json.dumps(parsed(text))  # 1, 1.0 and true differ
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "1e3", "0o17", "0x1", "~", "null", "No", "12:30", "2001-01-01", "=", "<<", "a b"]
+)
+def test_a_text_that_may_be_misread_has_quotes(text: str) -> None:
+    assert f'"{text}": "{text}"\n' == written({text: text})
+
+
+def test_a_script_is_written_as_a_block() -> None:
+    assert "code: |\n  a {\n    b\n  }\n" == written({"code": "a {\n  b\n}\n"})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from tidings.cli import (
     demo,
     dev,
     doctor,
+    environment,
+    event_types,
     health,
     keys,
     listen,
@@ -68,6 +70,8 @@ tasks.app.command("items")(task_control.items)
 tasks.app.add_typer(task_run.app, name="run")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(event_types.app, name="event-types")
+app.add_typer(environment.app, name="environment")
 app.command("dev")(dev.dev)
 app.command("listen")(listen.listen)
 app.command("demo")(demo.demo)

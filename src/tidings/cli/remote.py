@@ -39,8 +39,9 @@ class BadArgumentError(RemoteError):
 class Remote:
     """A client of one server, with a token."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self._token = token.strip() if token else None
+        self._timeout_seconds = timeout_seconds
         if self._token and not (self._token.isascii() and self._token.isprintable()):
             raise RemoteError("the token contains invalid characters; create one with `tidings jwt generate`")
         self._parts: SplitResult = _parts(url.strip().rstrip("/"))
@@ -83,7 +84,7 @@ class Remote:
 
     def _connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        return kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT_SECONDS)
+        return kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout_seconds)
 
 
 def _parts(url: str) -> SplitResult:

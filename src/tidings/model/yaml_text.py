@@ -2,7 +2,8 @@
 """YAML text as JSON values, by the core schema of YAML 1.2, bounded in size and depth.
 
 A parser reports events, and this module builds the values: nothing constructs objects, and dates, `yes` and `no` stay
-texts. An alias counts as much as the node that it repeats, so a few lines cannot stand for gigabytes.
+texts. An alias counts as much as the node that it repeats, so a few lines cannot stand for gigabytes. What `written`
+returns, `parsed` reads back.
 """
 
 import contextlib
@@ -29,6 +30,9 @@ _OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _DIGITS_MAX: Final = 1_000
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+"""Texts that need no quotes, unless a version of YAML reads them as another value."""
+_WORDS: Final = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 
 
 class YamlError(ValueError):
@@ -149,6 +153,28 @@ def parsed(text: str) -> object:
     if not builder.is_complete:
         raise YamlError("the text is empty")
     return builder.result
+
+
+def written(value: object) -> str:
+    """Return a JSON value as YAML text. Texts of several lines are blocks; others that may be misread have quotes."""
+    import yaml  # noqa: PLC0415 - as above
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        def ignore_aliases(self, data: object) -> bool:
+            """Repeat equal values."""
+            del data
+            return True
+
+    Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(f"{_TAG}str", text, _style_of(text)))
+    text: str = yaml.dump(value, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=math.inf)
+    return text
+
+
+def _style_of(text: str) -> str | None:
+    if "\n" in text:
+        return "|"
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return None if is_plain else '"'
 
 
 def _events(yaml: Any, text: str) -> Iterator[Any]:  # noqa: ANN401 - the module has no types
