@@ -20,12 +20,14 @@ from tasks.kit import (
     start,
     until,
 )
+from tidings.clock import SECOND
 from tidings.core import tasks as use_cases
 from tidings.model.task import Batch, LeaseLost, State, Task
 from tidings.model.token import Principal
 from tidings.storage.drivers.database import Unavailable
 from tidings.tasks.external_work import run_while_claimed
 from tidings.tasks.handler import ExternalWork
+from tidings.tasks.tuning import TaskTuning
 
 PRINCIPAL = Principal(new_task().org_id)
 ONE_SLOT = replace(QUICK, slots=1)
@@ -79,6 +81,15 @@ async def test_a_lease_is_renewed_while_the_work_lasts(env: Environment) -> None
         ended = await until(env.db, task.id)
 
     assert (State.SUCCEEDED, 1, 1) == (ended.state, ended.epoch, handler.begun)
+
+
+@pytest.mark.parametrize("lease_ms", [100, 400, 1_000, 30_000, 86_400_000])
+def test_a_lease_of_any_length_is_checked_often_enough_to_be_renewed(lease_ms: int) -> None:
+    tuning = TaskTuning()
+    from_renewal_to_stop = (tuning.renew_within - 1 / 3) * lease_ms / SECOND
+
+    assert 3 * tuning.look_within(lease_ms) <= from_renewal_to_stop
+    assert tuning.look_within(lease_ms) <= tuning.look_seconds
 
 
 @pytest.mark.parametrize("command", [use_cases.cancel, use_cases.pause])

@@ -38,6 +38,11 @@ class WorkerContext:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
 
+    @property
+    def look_seconds(self) -> float:
+        """The interval at which a slice that waits checks its claim."""
+        return self.tuning.look_within(self.policy.lease_ms)
+
     async def rest_after(self, took: float) -> None:
         """Rest after a chunk, to let foreground writes proceed. A rest takes at most a quarter of the lease."""
         await self.rest(min(REST * took, self.policy.lease_ms / SECOND / 4))

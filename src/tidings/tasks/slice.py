@@ -166,7 +166,7 @@ class Slice:
         return await run_while_claimed(
             handler.work(self.task, batch),
             lambda: self._held.keep_while_working(self.task.claim),
-            look_seconds=self._context.tuning.look_seconds,
+            look_seconds=self._context.look_seconds,
         )
 
     async def _write(self, batch: Batch, limit: int, timestamp: float) -> None:
@@ -224,7 +224,7 @@ class Slice:
                     return True
             if await self._must_yield():
                 return False
-            await self._context.rest(self._context.tuning.look_seconds)
+            await self._context.rest(self._context.look_seconds)
             await self._held.keep(self.task.claim)
 
     async def _older_transactions_ended(self, read: Read) -> bool:
@@ -243,7 +243,7 @@ class Slice:
     async def _wait_for_rate(self) -> bool:
         """Wait until the rate limit of the task allows a send. Return False if the process stops."""
         while self._meter is not None and (wait := self._meter.wait(self._context.clock.monotonic())) > 0:
-            await self._context.rest(min(wait, self._context.tuning.look_seconds))
+            await self._context.rest(min(wait, self._context.look_seconds))
             if self._context.stopping.is_set():
                 return False
             await self._held.keep(self.task.claim)

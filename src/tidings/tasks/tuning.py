@@ -2,6 +2,13 @@
 """Internal limits of task work. They are no settings: only tests choose other values."""
 
 from dataclasses import dataclass
+from typing import Final
+
+from tidings.clock import SECOND
+
+_LOOK_PART: Final = 1 / 8
+"""The longest interval between two checks of a claim, as a part of its lease. The lease is renewed by the first check
+after a third of it, and external work stops after `renew_within`, so there are three checks or more in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,7 @@ class TaskTuning:
     busy_max: int = 5
     """How often a chunk of one row may time out before the attempt has failed."""
     look_seconds: float = 0.25
-    """The interval at which a slice that waits checks its claim."""
+    """The interval at which a slice that waits checks its claim, unless the lease is short (`look_within`)."""
     renew_within: float = 0.75
     """The part of a lease after which external work stops, unless the lease was renewed."""
     wait_ms: int = 2_000
@@ -66,3 +73,7 @@ class TaskTuning:
     """Attempts that can be counted in the time that other kinds need for one row."""
     rollup_reopened: int = 200
     """The most hours of endpoints that the rollup counts again before it reads further notes."""
+
+    def look_within(self, lease_ms: int) -> float:
+        """Return the interval, in seconds, at which a slice that waits checks a claim with this lease."""
+        return min(self.look_seconds, lease_ms / SECOND * _LOOK_PART)
