@@ -157,12 +157,12 @@ async def test_a_body_needs_no_content_type(lite: Api) -> None:
     assert response.status_code == 201
 
 
-@pytest.mark.parametrize("ref", ["app_nope", "nope", "a%00b", "%ff", "app_" + "0" * 27, "é", "%F0%9F%98%80"])
-async def test_an_absent_application_is_not_found(api: Api, ref: str) -> None:
-    response = await api.get(f"/app/{ref}")
+async def test_an_absent_application_is_not_found(api: Api) -> None:
+    for ref in ("app_nope", "nope", "a%00b", "%ff", "app_" + "0" * 27, "é", "%F0%9F%98%80"):
+        response = await api.get(f"/app/{ref}")
 
-    assert response.status_code == 404
-    assert {"code": "not_found", "detail": "Entity not found"} == response.json()
+        assert response.status_code == 404, ref
+        assert {"code": "not_found", "detail": "Entity not found"} == response.json(), ref
 
 
 async def test_another_organization_can_use_the_same_uid(api: Api) -> None:

@@ -47,13 +47,13 @@ async def test_an_encoded_slash_does_not_reach_another_route(api: Api, slash: st
     assert (await api.read(f"/app/{app}/msg"))["data"] == []
 
 
-@pytest.mark.parametrize("ref", ["%252f", "%252F", "a%252Fb", "%2e%2e", "%2E", "%3F", "%23", "%00", "%5c", "%c0%af"])
-async def test_other_escapes_stay_in_their_segment(api: Api, ref: str) -> None:
+async def test_other_escapes_stay_in_their_segment(api: Api) -> None:
     await api.app(uid="mine")
 
-    assert (await api.get(f"/app/{ref}")).status_code == 404
-    assert (await api.get(f"/app/{ref}/endpoint")).status_code == 404
-    assert (await api.post(f"/app/{ref}/msg", json=MESSAGE)).status_code in (404, 422)
+    for ref in ("%252f", "%252F", "a%252Fb", "%2e%2e", "%2E", "%3F", "%23", "%00", "%5c", "%c0%af"):
+        assert (await api.get(f"/app/{ref}")).status_code == 404, ref
+        assert (await api.get(f"/app/{ref}/endpoint")).status_code == 404, ref
+        assert (await api.post(f"/app/{ref}/msg", json=MESSAGE)).status_code in (404, 422), ref
 
 
 @pytest.mark.parametrize("uid", ["a.b", "a-b", "a_b", ".", ".."])

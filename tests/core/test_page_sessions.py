@@ -47,13 +47,13 @@ async def test_a_public_key_alone_makes_no_session(db: Database) -> None:
         assert stranger.form_key != own.form_key
 
 
-@pytest.mark.parametrize("text", ["", "session.", "session..", "session.e30.e30", "session.\u00fc.\u00fc", "eyJ.x.y"])
-async def test_another_text_is_no_session(db: Database, text: str) -> None:
+async def test_another_text_is_no_session(db: Database) -> None:
     made = sessions(db, TokenSecrets("a", pages="b"))
 
-    with pytest.raises(AppError):
-        await made.caller(text)
-    await made.end(text)
+    for text in ("", "session.", "session..", "session.e30.e30", "session.\u00fc.\u00fc", "eyJ.x.y"):
+        with pytest.raises(AppError):
+            await made.caller(text)
+        await made.end(text)
 
 
 async def test_a_text_is_used_once(db: Database) -> None:
