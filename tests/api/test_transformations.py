@@ -72,12 +72,12 @@ async def test_a_script_that_does_not_compile_is_refused_with_its_place(api: Api
         ({"variables": {"a": "x" * 16_384}}, "variables"),
     ],
 )
-async def test_invalid_bodies_are_refused(api: Api, body: Json, loc: str) -> None:
-    path = await _path(api)
-    response = await api.call("PATCH", path, json=body)
+async def test_invalid_bodies_are_refused(lite: Api, body: Json, loc: str) -> None:
+    path = await _path(lite)
+    response = await lite.call("PATCH", path, json=body)
     assert 422 == response.status_code, response.text
     assert {loc} == {fault["loc"][1] for fault in response.json()["detail"]}
-    assert (await api.read(path))["updatedAt"] is None
+    assert (await lite.read(path))["updatedAt"] is None
 
 
 async def test_without_the_extra_enabling_is_refused_and_storing_is_not(
@@ -142,9 +142,9 @@ async def test_a_simulation_uses_the_variables_of_the_endpoint_by_default(api: A
         ({"variables": {"a": "x" * 16_384}}, "variables", "16384"),
     ],
 )
-async def test_a_simulation_that_fails_is_an_error(api: Api, more: Json, loc: str, text: str) -> None:
+async def test_a_simulation_that_fails_is_an_error(lite: Api, more: Json, loc: str, text: str) -> None:
     body = {"code": CODE, "eventType": "a.b", "payload": {}, **more}
-    response = await api.call("POST", f"{await _path(api)}/simulate", json=body)
+    response = await lite.call("POST", f"{await _path(lite)}/simulate", json=body)
     assert 422 == response.status_code, response.text
     [fault] = response.json()["detail"][:1]
     assert loc == fault["loc"][1]

@@ -110,11 +110,11 @@ _WRONG: Final[dict[str, dict[str, str]]] = {
 @pytest.mark.parametrize("button", [{}, {"preview": "1"}], ids=["save", "preview"])
 @pytest.mark.parametrize(("sentence", "fields"), _WRONG.items(), ids=_WRONG)
 async def test_a_fault_is_beside_its_condition(
-    site: Site, sentence: str, fields: dict[str, str], button: dict[str, str]
+    lite_site: Site, sentence: str, fields: dict[str, str], button: dict[str, str]
 ) -> None:
-    app = await site.api.app()
-    endpoint = await site.api.endpoint(app, x={"filter": [PAID]})
-    browser = await site.portal(app)
+    app = await lite_site.api.app()
+    endpoint = await lite_site.api.endpoint(app, x={"filter": [PAID]})
+    browser = await lite_site.portal(app)
     await browser.open(f"/portal/{app}/endpoint/{endpoint}/edit")
 
     page = await browser.submit("/edit", **{"filter_operator_0": "==", **fields, **button})
@@ -122,7 +122,7 @@ async def test_a_fault_is_beside_its_condition(
     assert browser.status == 422
     assert sentence in page.said
     assert page.form("/edit").values["filter_path_0"] == fields["filter_path_0"]
-    assert await _shown(site, app, endpoint) == [PAID]
+    assert await _shown(lite_site, app, endpoint) == [PAID]
 
 
 @pytest.mark.parametrize("count", ["", "-1", "x", "9" * 30, "²"])
