@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from delivery.authority import Authority
 from faults.kit import eventually
 from faults.test_readers import BIG, RSS_MAX, rss
@@ -19,6 +21,9 @@ TLS_RECEIVERS = 70
 MEMORY = 32 * 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.chaos)], indirect=True
+)
 def test_receivers_that_never_read_hold_a_bounded_amount_of_payloads(tmp_path: Path, database_url: str) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(serving(database_url, tmp_path))
