@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Packages built from a clean copy of the checkout, and environments into which they are installed."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -70,6 +71,7 @@ def share_dependencies(site_packages: Path) -> None:
     (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
+@functools.cache
 def pythons() -> dict[str, Path]:
     """Return the supported versions of Python that run on this machine, with their programs."""
     folders = [*os.get_exec_path(), *map(str, sorted(Path("~/.pyenv/versions").expanduser().glob("*/bin")))]

@@ -18,8 +18,10 @@ import live
 from deploy import packages, tools
 from tidings import __version__
 
-FOUND = packages.pythons()
-SOURCES = {name.removeprefix("src/") for name in packages.tracked() if name.startswith("src/")}
+
+def _sources() -> set[str]:
+    """Return the files of the package in the checkout."""
+    return {name.removeprefix("src/") for name in packages.tracked() if name.startswith("src/")}
 
 
 def _metadata(dist: Path) -> email.message.Message:
@@ -32,7 +34,7 @@ def test_the_wheel_has_every_file_of_the_package_and_no_other(dist: Path) -> Non
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     assert {"tidings/py.typed", "tidings/storage/migrations/0001_initial.sql"} <= names
-    assert SOURCES == names
+    assert _sources() == names
 
 
 def test_the_source_distribution_has_the_package_and_no_tests(dist: Path) -> None:
@@ -40,7 +42,7 @@ def test_the_source_distribution_has_the_package_and_no_tests(dist: Path) -> Non
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
 
-    assert {f"src/{name}" for name in SOURCES} | {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} <= names
+    assert {f"src/{name}" for name in _sources()} | {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} <= names
     assert not any(name.startswith(("tests", "scripts", ".")) for name in names)
 
 
@@ -95,9 +97,9 @@ def served_and_stopped(tidings: Path, folder: Path) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", packages.SUPPORTED)
 def test_the_wheel_installs_and_runs_on_each_python(version: str, dist: Path, tmp_path: Path) -> None:
-    if version not in FOUND:
+    python = packages.pythons().get(version)
+    if python is None:
         pytest.skip(f"there is no Python {version} on this machine")
-    python = FOUND[version]
     venv = tmp_path / "venv"
     packages.output([python, "-m", "venv", venv], tmp_path)
     _online([venv / "bin/pip", "install", "--quiet", f"{packages.wheel_in(dist)}[demo]"], tmp_path)
@@ -112,10 +114,10 @@ def test_the_wheel_installs_and_runs_on_each_python(version: str, dist: Path, tm
 @pytest.mark.parametrize("launcher", ["uvx", "pipx"])
 def test_the_wheel_runs_without_an_install(launcher: str, dist: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
-    packages.output([os.fspath(next(iter(FOUND.values()))), "-m", "venv", tools], tmp_path)
+    packages.output([os.fspath(next(iter(packages.pythons().values()))), "-m", "venv", tools], tmp_path)
     _online([tools / "bin/pip", "install", "--quiet", {"uvx": "uv", "pipx": "pipx"}[launcher]], tmp_path)
     wheel = f"tidings[demo] @ {packages.wheel_in(dist).as_uri()}"
-    python = next(iter(FOUND.values()))
+    python = next(iter(packages.pythons().values()))
     uvx: list[str | Path] = [tools / "bin/uvx", "--python", python, "--from", wheel, "tidings"]
     pipx: list[str | Path] = [tools / "bin/pipx", "run", "--spec", wheel, "tidings"]
     run = uvx if launcher == "uvx" else pipx
@@ -128,7 +130,7 @@ def test_the_wheel_runs_without_an_install(launcher: str, dist: Path, tmp_path: 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 def test_the_packages_pass_the_checks_of_the_package_index(dist: Path, tmp_path: Path) -> None:
-    packages.output([os.fspath(next(iter(FOUND.values()))), "-m", "venv", tmp_path / "venv"], tmp_path)
+    packages.output([os.fspath(next(iter(packages.pythons().values()))), "-m", "venv", tmp_path / "venv"], tmp_path)
     _online([tmp_path / "venv/bin/pip", "install", "--quiet", "twine"], tmp_path)
 
     checked = packages.output([tmp_path / "venv/bin/twine", "check", "--strict", *dist.iterdir()], tmp_path)
