@@ -30,8 +30,8 @@ STRANGER = OrgId("org_2AAAAAAAAAAAAAAAAAAAAAAAAAA")
 
 
 async def _own(api: Api, **params: str) -> list[Json]:
-    found = (await api.read("/connector", limit=250, **params))["data"]
-    return [each for each in found if not each["x"]["isBuiltIn"]]
+    found: list[Json] = (await api.read("/connector", limit=250, **params))["data"]
+    return found
 
 
 async def test_a_created_connector_is_found_unchanged(api: Api) -> None:
@@ -165,7 +165,7 @@ async def test_an_application_token_sees_the_connectors_of_its_feature_flags_and
 
     async def seen(token: str) -> list[str]:
         found = (await api.get("/connector", token=token)).json()["data"]
-        return [each["uid"] for each in found if not each["x"]["isBuiltIn"]]
+        return [each["uid"] for each in found]
 
     assert ["free", "empty", "beta", "other"] == await seen(api.token)
     assert ["free", "empty", "beta"] == await seen(flagged)
@@ -193,7 +193,18 @@ async def test_another_organization_sees_and_changes_nothing(api: Api) -> None:
     assert (201, STRANGER) == (put.status_code, put.json()["orgId"])
     assert made == await api.read("/connector/mine")
     theirs = (await api.get("/connector", token=token)).json()["data"]
-    assert [put.json()["id"]] == [each["id"] for each in theirs if not each["x"]["isBuiltIn"]]
+    assert [put.json()["id"]] == [each["id"] for each in theirs]
+
+
+async def test_a_list_contains_built_in_connectors_on_request_only(lite: Api) -> None:
+    for given in ({}, {"include_built_in": "false"}):
+        empty = await lite.read("/connector", **given)
+        assert {"data": [], "iterator": None, "done": True} == empty
+    made = await lite.made("/connector", NEW)
+    assert [made] == await _own(lite)
+    everything = await lite.read("/connector", include_built_in="true")
+    assert ["JSON", "Slack", "Discord"] == [each["name"] for each in everything["data"][:3]]
+    assert made == everything["data"][-1]
 
 
 async def test_pages_contain_built_in_and_own_connectors_once_in_either_order(api: Api) -> None:
@@ -202,7 +213,7 @@ async def test_pages_contain_built_in_and_own_connectors_once_in_either_order(ap
 
     async def walked(order: str, size: int) -> list[str]:
         found: list[str] = []
-        params: Json = {"limit": size, "order": order}
+        params: Json = {"limit": size, "order": order, "include_built_in": "true"}
         while True:
             page = await api.read("/connector", **params)
             found += [each["id"] for each in page["data"]]
@@ -214,8 +225,8 @@ async def test_pages_contain_built_in_and_own_connectors_once_in_either_order(ap
     for size in (1, 2, 3, 7, 250):
         assert expected == await walked("ascending", size)
         assert expected[::-1] == await walked("descending", size)
-    last = await api.read("/connector", limit=2, iterator=expected[-2])
-    back = await api.read("/connector", limit=3, iterator=last["prevIterator"])
+    last = await api.read("/connector", limit=2, iterator=expected[-2], include_built_in="true")
+    back = await api.read("/connector", limit=3, iterator=last["prevIterator"], include_built_in="true")
     assert expected[-4:-1] == [each["id"] for each in back["data"]]
 
 
@@ -228,13 +239,13 @@ async def test_built_in_connectors_are_those_of_every_caller(lite: Api) -> None:
     ]
 
     for token in tokens:
-        found = (await lite.get("/connector", token=token)).json()["data"]
+        found = (await lite.get("/connector", params={"include_built_in": "true"}, token=token)).json()["data"]
         assert {"Slack", "Discord", "Microsoft Teams", "PagerDuty", "JSON"} == {each["name"] for each in found}
         for each in found:
             for ref in (each["id"], each["uid"]):
                 assert each == (await lite.get(f"/connector/{ref}", token=token)).json()
     assert STRANGER == (await lite.get("/connector/tidings.slack", token=tokens[1])).json()["orgId"]
-    assert [] == (await lite.read("/connector", product_type="Stream"))["data"]
+    assert [] == await _own(lite, product_type="Stream", include_built_in="true")
     assert 1 == len((await lite.read("/connector/tidings.slack/version"))["data"])
 
 

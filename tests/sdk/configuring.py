@@ -52,7 +52,7 @@ class Configuring:
         )
         made = self.call("connector.create", wanted)
         assert ("mine", m.ConnectorKind.ZAPIER, ["a.b"]) == (made.uid, made.kind, made.allowed_event_types)
-        assert made.id in [each.id for each in self.call("connector.list").data]
+        assert [made.id] == [each.id for each in self.call("connector.list").data]
         assert made == self.call("connector.get", "mine")
         assert m.ConnectorKind.SLACK == self.call("connector.get", "tidings.slack").kind
         patched = self.call("connector.patch", "mine", m.ConnectorPatch(description="d", allowed_event_types=None))

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings.api import samples
 from tidings.api.connector_bodies import ConnectorIn, ConnectorPatch, ConnectorUpsertIn
 from tidings.api.fields import Name, given
-from tidings.api.query import ConnectorIterator, Direction, PageLimit, Query, one_of
+from tidings.api.query import ConnectorIterator, Direction, Flag, PageLimit, Query, one_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
     CreatedAt,
@@ -109,6 +109,8 @@ class ConnectorListQuery(Query, kw_only=True):
     """The sort order by creation: `ascending`, the default, lists the oldest connector first."""
     product_type: Annotated[ConnectorProduct | None, one_of(ConnectorProduct)] = None
     """Only connectors of this product."""
+    include_built_in: Flag = False
+    """Whether to list the built-in connectors, too. False by default."""
 
 
 async def create(call: Call[Query, ConnectorIn]) -> Response:
@@ -183,13 +185,15 @@ async def get(call: Call[Query, Nothing]) -> Response:
 
 
 async def page(call: Call[ConnectorListQuery, Nothing]) -> Response:
-    """Return a page of the connectors that the caller may see, oldest first by default.
+    """Return a page of the connectors of the organization that the caller may see, oldest first by default.
 
-    The built-in connectors are the oldest ones.
+    With `include_built_in` the built-in connectors are the oldest ones.
     """
     query = call.query
     cursor = Cursor(query.order or Order.ASCENDING, query.limit, query.iterator)
-    found = await connectors.page(call.context.services, call.principal, cursor, query.product_type)
+    found = await connectors.page(
+        call.context.services, call.principal, cursor, query.product_type, has_built_in=query.include_built_in
+    )
     return listing(found, render_connector)
 
 

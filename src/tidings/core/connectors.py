@@ -167,15 +167,15 @@ def _present(connector: Connector) -> ConnectorVersion:
 
 
 async def page(
-    services: Services, principal: Principal, cursor: Cursor, product: ConnectorProduct | None
+    services: Services, principal: Principal, cursor: Cursor, product: ConnectorProduct | None, *, has_built_in: bool
 ) -> Page[Connector]:
-    """Return a page of the connectors that the caller may see, the built-in ones among them."""
+    """Return a page of the connectors that the caller may see, on request with the built-in ones among them."""
     flags = None if principal.app_id is None else sorted(principal.feature_flags)
     window = cursor.window()
     shipped = [
         each
         for each in built_in_connectors.every(principal.org_id)
-        if product in (None, each.product_type) and _is_in(window, each.id)
+        if has_built_in and product in (None, each.product_type) and _is_in(window, each.id)
     ]
     async with services.db.read() as read:
         stored = await connectors.page(read, principal.org_id, window, flags=flags, product=product)

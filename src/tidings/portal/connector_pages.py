@@ -34,7 +34,7 @@ async def choosing(page: PageRequest) -> Answer:
     """Show the connectors that the caller may see by name, those of the organization first."""
     _require_scripts(page)
     cursor = Cursor(Order.ASCENDING, LIMIT_MAX)
-    found = await connectors.page(page.services, page.principal, cursor, ConnectorProduct.DISPATCH)
+    found = await connectors.page(page.services, page.principal, cursor, ConnectorProduct.DISPATCH, has_built_in=True)
     ordered = sorted(found.items, key=lambda each: (each.is_built_in, each.name.casefold(), each.id))
     return page.page("connectors.html", found=ordered)
 

@@ -122,9 +122,8 @@ async def editing(page: PageRequest) -> Answer:
 
 
 async def _form(page: PageRequest, fields: _Fields, faults: Sequence[Fault] = (), **more: Any) -> Answer:  # noqa: ANN401
-    offered = await connectors.page(
-        page.services, page.principal, Cursor(Order.ASCENDING, _TEMPLATES), ConnectorProduct.DISPATCH
-    )
+    cursor = Cursor(Order.ASCENDING, _TEMPLATES)
+    offered = await connectors.page(page.services, page.principal, cursor, ConnectorProduct.DISPATCH, has_built_in=True)
     recent = await messages.page(
         page.services, page.app, Cursor(Order.DESCENDING, _RECENT), MessageFilter(), with_payload=False
     )
