@@ -159,6 +159,26 @@ async def test_the_stored_response_outlives_its_application(api: Api) -> None:
         assert 401 == (await api.post(path, json=body, headers=KEY, token="wrong")).status_code
 
 
+@pytest.mark.parametrize("agent", ["any/1", "svix-libs/2.9.1/python"])
+async def test_a_repeated_rotation_never_returns_its_record(api: Api, agent: str) -> None:
+    app = await api.app()
+    operational = (await api.made("/operational-webhook/endpoint", {"url": "http://example.com"}))["id"]
+    paths = [
+        f"/app/{app}/endpoint/{await api.endpoint(app)}/secret/rotate",
+        f"/operational-webhook/endpoint/{operational}/secret/rotate",
+    ]
+    headers = {**KEY, "user-agent": agent}
+    first = {path: await api.post(path, json={}, headers=headers) for path in paths}
+
+    for path in paths:
+        for body in BAD:
+            again = await api.post(path, content=body, headers=headers)
+            assert (first[path].status_code, first[path].content) == (again.status_code, again.content)
+    await api.call("DELETE", f"/app/{app}")
+    again = await api.post(paths[0], json={}, headers=headers)
+    assert (first[paths[0]].status_code, first[paths[0]].content) == (again.status_code, again.content)
+
+
 async def test_a_stored_response_expires_with_its_key(api: Api) -> None:
     app = await api.app()
     await api.post(f"/app/{app}/msg", json=MESSAGE, headers=KEY)

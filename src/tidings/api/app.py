@@ -188,13 +188,13 @@ class _Resource:
         try:
             return await self._handle(route, scope, receive, params, path, caller, idempotency_key)
         except AppError as error:
-            is_repeatable = route.is_repeatable and route.tag != authentication.TAG
-            if idempotency_key is None or error.kind not in REPLAYABLE or not is_repeatable:
+            if idempotency_key is None or error.kind not in REPLAYABLE or route.tag == authentication.TAG:
                 raise
             stored = await context.services.idempotency.find(idempotency_key)
             if stored is None:
                 raise
-            return stored
+            agent = headers.get(b"user-agent", b"").decode("latin-1")
+            return stored if route.repeat is None else route.repeat(context, agent, stored)
 
     async def _admitted(self, route: AnyRoute, headers: Mapping[bytes, bytes]) -> Principal:
         """Return the caller; raise `AppError` if it is unknown, or may not use this route."""

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from tidings.api import samples, sdk
+from tidings.api.context import Context
 from tidings.api.endpoint_bodies import SECRET
 from tidings.api.endpoints import TAG
 from tidings.api.query import Query
@@ -63,19 +64,22 @@ async def rotate(call: Call[Query, EndpointSecretRotateIn]) -> Response:
 
     An eleventh old secret is a 400 with the code `limit_reached`; its `detail` states when the next one expires.
     """
-    rotation = signing.Rotation(key_of(call.body.key), call.body.grace)
-
-    def render(key: str) -> Response:
-        return json_response(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(call.agent) else Response(204)
-
-    return await signing.rotate(
+    key = await signing.rotate(
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        rotation,
+        signing.Rotation(key_of(call.body.key), call.body.grace),
         idempotency_key=call.idempotency_key,
-        render=render,
     )
+    return _rotated(call.agent, key)
+
+
+def _repeated(context: Context, agent: str, stored: Response) -> Response:
+    return _rotated(agent, signing.key_in(context.services, stored))
+
+
+def _rotated(agent: str, key: str) -> Response:
+    return json_response(200, EndpointSecretOut(key=key)) if sdk.reads_rotated_key(agent) else Response(204)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -103,6 +107,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=Query,
         body=EndpointSecretRotateIn,
         handler=rotate,
+        repeat=_repeated,
         responses={204: None},
         varies=("The new secret: the response to the official SDKs from version 2.7 on.", EndpointSecretOut),
     ),

@@ -7,11 +7,12 @@ Only the organization manages them: an integration may have feature flags that t
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tidings import ids
 from tidings.api import samples
-from tidings.api.fields import FLAGS_MAX, TITLE, Name
+from tidings.api.context import Context
+from tidings.api.fields import FLAGS_MAX, WORDS, Name
 from tidings.api.query import Direction, PageLimit, Query, iterator_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import CreatedAt, In, ListResponse, Out, UpdatedAt, format_timestamp, json_response, listing
@@ -32,15 +33,13 @@ _ID: Final = Meta(description="The id of the integration.", extra_json_schema={"
 class IntegrationIn(In, kw_only=True):
     """The integration to create."""
 
-    name: Annotated[str, TITLE]
+    name: Annotated[str, WORDS]
     """A name for people, such as the program that uses the key. At most 4,096 bytes."""
     feature_flags: Annotated[list[Name] | None, _FLAGS] = None
     """The feature flags of its key: it sees the event types that have one of them. None by default."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield a fault for each value that breaks a rule beyond its type."""
-        if not self.name:
-            yield Fault(("body", "name"), "name must have at least one character")
         yield from text_faults("name", self.name)
         if self.feature_flags is not None and not self.feature_flags:
             yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be absent.")
@@ -62,8 +61,8 @@ class IntegrationOut(Out, kw_only=True):
     id: Annotated[str, _ID]
     name: str
     """A name for people."""
-    feature_flags: tuple[Name, ...]
-    """The feature flags of its key: it sees the event types that have one of them."""
+    feature_flags: tuple[Name, ...] | UnsetType = UNSET
+    """The feature flags of its key: it sees the event types that have one of them. Absent if it has none."""
     created_at: CreatedAt
     updated_at: UpdatedAt
 
@@ -133,24 +132,30 @@ async def rotate(call: Call[Query, Nothing]) -> Response:
     """Give an integration a new key, which only this response contains.
 
     The previous key ends: every node refuses it within two seconds, and open streams end. A request repeated with the
-    same idempotency key is a 409: the key is stored nowhere, so it cannot be shown again.
+    same idempotency key returns the same key, unless `jwt_secret` has changed since, or is a public key: then it is a
+    409.
     """
     caller = call.principal
     key = await integrations.rotate_key(
         call.context.services,
         call.app,
         call.path["integ_id"],
+        signer=call.context.gatekeeper.signer,
         created_by=caller.subject if caller.key is None else caller.key.id,
         idempotency_key=call.idempotency_key,
     )
     return json_response(200, IntegrationKeyOut(key=key))
 
 
+def _repeated(context: Context, _agent: str, stored: Response) -> Response:
+    return json_response(200, IntegrationKeyOut(key=integrations.key_in(context.gatekeeper.signer, stored)))
+
+
 def _rendered(integration: Integration) -> IntegrationOut:
     return IntegrationOut(
         id=integration.id,
         name=integration.name,
-        feature_flags=integration.feature_flags or (),
+        feature_flags=integration.feature_flags or UNSET,
         created_at=format_timestamp(integration.created_at),
         updated_at=format_timestamp(integration.updated_at),
     )
@@ -202,6 +207,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Rotate the key of an integration",
         handler=rotate,
         responses={200: IntegrationKeyOut},
-        is_repeatable=False,
+        repeat=_repeated,
     ),
 )

@@ -59,10 +59,6 @@ class OperationalWebhookEndpointOut(Out, kw_only=True):
     """Whether the endpoint is disabled: a disabled endpoint receives nothing."""
     event_types: tuple[Name, ...] | None
     """The types of operational events that the endpoint receives. Null means all."""
-    filter_types: tuple[Name, ...] | None
-    """The former name of `eventTypes`, with the same value."""
-    rate_limit: Rate | None
-    """The former name of `throttleRate`, with the same value."""
     created_at: CreatedAt
     updated_at: UpdatedAt
     metadata: Metadata
@@ -242,14 +238,14 @@ async def rotate_secret(call: Call[Query, OperationalWebhookEndpointSecretIn]) -
     An eleventh old secret is a 400 with the code `limit_reached`; its `detail` states when the next one expires.
     """
     services = call.context.services
-    return await signing.rotate(
+    await signing.rotate(
         services,
         await operational_endpoints.get(services, call.principal.org_id),
         call.path["endpoint_id"],
         signing.Rotation(key_of(call.body.key), call.body.grace),
         idempotency_key=call.idempotency_key,
-        render=lambda _: Response(204),
     )
+    return Response(204)
 
 
 async def get_headers(call: Call[Query, Nothing]) -> Response:
@@ -281,8 +277,6 @@ def render_endpoint(endpoint: Endpoint) -> OperationalWebhookEndpointOut:
         uid=endpoint.uid,
         disabled=endpoint.disabled,
         event_types=endpoint.event_types,
-        filter_types=endpoint.event_types,
-        rate_limit=endpoint.throttle_rate,
         created_at=format_timestamp(endpoint.created_at),
         updated_at=format_timestamp(endpoint.updated_at),
         metadata=dict(endpoint.metadata),
@@ -358,6 +352,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "rotate-secret",
         "Rotate the signing secret of an operational endpoint",
         handler=rotate_secret,
+        repeat=lambda _context, _agent, _stored: Response(204),
         body=OperationalWebhookEndpointSecretIn,
     ),
     _route(

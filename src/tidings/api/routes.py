@@ -112,8 +112,8 @@ class Route(Generic[QueryT, BodyT]):
     is_deprecated: bool = False
     is_read: bool = False
     """Whether the operation changes nothing although its method is not GET, so that a read-only key may use it."""
-    is_repeatable: bool = True
-    """Whether the idempotency record has the response; not if it has a secret, which is stored nowhere."""
+    repeat: Callable[[Context, str, Response], Response] | None = None
+    """Makes the response from the idempotency record and the `user-agent`, if the record is not the response itself."""
     decoder: msgspec.json.Decoder[BodyT] = field(init=False)
 
     def __post_init__(self) -> None:

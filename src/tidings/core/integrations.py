@@ -2,15 +2,19 @@
 """Use cases of integrations: create, list, change and delete them, and rotate their keys.
 
 The key of an integration is an API key of its application with the integration's feature flags. It is stored as a hash,
-so only the response to a rotation contains it; the first rotation creates it.
+so only the response to a rotation contains it; the first rotation creates it. It is derived from a random seed and the
+secret that signs tokens. The record of an idempotent rotation has the seed, so that a repeated request gets the same
+key; without the secret the seed yields no key.
 """
 
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from tidings.core.idempotency import Response
 from tidings.core.services import Services
+from tidings.core.signer import Signer
 from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import API_KEY, INTEGRATION, STEP_MS, AppId, new
 from tidings.model import api_key
@@ -112,33 +116,49 @@ async def end_all(tx: Write, services: Services, app_id: AppId, now: int) -> Non
 
 
 async def rotate_key(
-    services: Services, app: App, integration_id: str, *, created_by: str, idempotency_key: str | None
+    services: Services, app: App, integration_id: str, *, signer: Signer, created_by: str, idempotency_key: str | None
 ) -> str:
     """Return a new key of an integration; the previous one ends, on every node within two seconds.
 
-    Raises `conflict` for a repeated request, because nothing stores the text of the key.
+    A repeated request returns the key of the first one. Raises `conflict` for it if the signer has another key by now,
+    or a public key alone.
     """
-    made: list[str] = []
+    seed = secrets.token_hex(api_key.SECRET_BYTES)
+    text = _derived(signer, seed)
 
     async def work(tx: Write) -> None:
-        made[:] = [await _replace_key(tx, services, app.id, integration_id, created_by)]
+        await _replace_key(tx, services, app.id, integration_id, created_by, text)
 
-    await services.idempotency.once(idempotency_key, work, lambda _: Response(200, b"{}"))
-    if not made:
+    record = f"{seed} {api_key.hash_of(text)}".encode()
+    stored = await services.idempotency.once(idempotency_key, work, lambda _: Response(200, record))
+    return text if stored.body == record else key_in(signer, stored)
+
+
+def key_in(signer: Signer, stored: Response) -> str:
+    """Return the key of an earlier rotation from its idempotency record; raise `conflict` if that is impossible."""
+    seed, _, digest = stored.body.decode().partition(" ")
+    text = _derived(signer, seed)
+    if api_key.hash_of(text) != digest:
         raise conflict("An earlier request rotated this key, which cannot be shown again; rotate it once more.")
-    return made[0]
+    return text
 
 
-async def _replace_key(tx: Write, services: Services, app_id: AppId, integration_id: str, created_by: str) -> str:
+def _derived(signer: Signer, seed: str) -> str:
+    """Return the text of the key with this seed. Without a private key it is random, and cannot be returned again."""
+    secret = signer.derived(f"integration key {seed}")
+    return api_key.new_text() if secret is None else api_key.text_of(secret)
+
+
+async def _replace_key(
+    tx: Write, services: Services, app_id: AppId, integration_id: str, created_by: str, text: str
+) -> None:
     integration = _found(await integrations.lock(tx, app_id, integration_id))
-    text = api_key.new_text()
     key = _new_key(integration, api_key.hint_of(text), created_by, services.now())
     replaced = await api_keys.replace_of_integration(tx, key, api_key.hash_of(text))
     _notify(tx, services, replaced)
     if not replaced:
         await api_keys.delete_ended_of_integrations(tx, app_id, before=key.created_at - services.tuning.ended_key_ms)
         await api_keys.add(tx, key, api_key.hash_of(text))
-    return text
 
 
 def _new_key(integration: Integration, hint: str, created_by: str, now: int) -> ApiKey:

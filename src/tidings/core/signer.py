@@ -92,6 +92,15 @@ class Signer:
         content = _base64url(header) + b"." + _base64url(text)
         return (content + b"." + _base64url(hmac.digest(self._secret, content, self._digest))).decode("ascii")
 
+    def derived(self, text: str) -> bytes | None:
+        """Return 32 bytes that only a holder of the key can derive from a text; None if it is a public key.
+
+        The result is repeatable, because every supported algorithm signs a text in one way.
+        """
+        if self._public is not None and self._private is None:
+            return None
+        return hashlib.sha256(self.signed({"derived": text}).encode()).digest()
+
 
 def as_signer(key: Signer | str) -> Signer:
     """Return a signer; a text is the secret of an HS256 signer."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Use cases of signing secrets: show and rotate an endpoint's secret, and encrypt the stored secrets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -106,9 +106,8 @@ async def rotate(
     rotation: Rotation,
     *,
     idempotency_key: str | None,
-    render: Callable[[str], Response],
-) -> Response:
-    """Replace the signing key of an endpoint; `render` receives the public text of the new key.
+) -> str:
+    """Replace the signing key of an endpoint; return the public text of the new key.
 
     The idempotency record stores the key in the same form as the endpoint does: encrypted if a main secret is set.
     """
@@ -128,7 +127,12 @@ async def rotate(
     response = await services.idempotency.once(
         idempotency_key, work, lambda key: Response(200, services.encryption.encode_key(key))
     )
-    return render(_public_text(services, response.body))
+    return key_in(services, response)
+
+
+def key_in(services: Services, stored: Response) -> str:
+    """Return the public text of the key in the idempotency record of a rotation."""
+    return _public_text(services, stored.body)
 
 
 def _public_text(services: Services, stored: bytes) -> str:

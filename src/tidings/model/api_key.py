@@ -26,11 +26,11 @@ PREFIX: Final = "tidings_"
 NAME_LENGTH_MAX: Final = 256
 """The most characters of a key's name."""
 LIFETIME_MAX_MS: Final = 3_650 * DAY
+SECRET_BYTES: Final = 32
 ENDED_KEPT_MS: Final = 90 * DAY
 """How long an expired or revoked key stays in the list, and an error says which of the two it is."""
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_BITS: Final = 256
 _SECRET_LENGTH: Final = 43
 _CHECKSUM_LENGTH: Final = 6
 _LENGTH: Final = len(PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH
@@ -115,7 +115,12 @@ def is_reference(reference: str) -> bool:
 
 def new_text() -> str:
     """Return the text of a new key."""
-    content = PREFIX + _encoded(secrets.randbits(_BITS), _SECRET_LENGTH)
+    return text_of(secrets.token_bytes(SECRET_BYTES))
+
+
+def text_of(secret: bytes) -> str:
+    """Return the text of the key with these 32 secret bytes."""
+    content = PREFIX + _encoded(int.from_bytes(secret), _SECRET_LENGTH)
     return content + _checksum(content)
 
 

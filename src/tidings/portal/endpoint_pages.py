@@ -98,7 +98,6 @@ async def rotate(page: PageRequest) -> Answer:
                 page.path["endpoint_id"],
                 signing.Rotation(key_of(given), int(seconds)),
                 idempotency_key=page.idempotency_key(),
-                render=lambda _key: Response(204),
             )
         except AppError as error:
             faults += explained(error, "key")
