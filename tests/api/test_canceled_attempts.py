@@ -3,10 +3,11 @@
 
 import pytest
 
-from api.kit import Api
+from api.kit import Api, Json
 from tidings.model.attempt import MessageStatus
 
 CANCELED = int(MessageStatus.CANCELED)
+OLD, NEW = (0, "success"), (4, "canceled")
 
 
 @pytest.fixture
@@ -26,15 +27,42 @@ async def ids(api: Api) -> tuple[str, str, str, str]:
 async def test_lists_have_its_status(api: Api, ids: tuple[str, str, str, str]) -> None:
     app, endpoint, first, second = ids
     path = f"/app/{app}/attempt/endpoint/{endpoint}"
-    assert [4, 2, 4] == [each["status"] for each in (await api.read(path))["data"]]
-    assert {4} == {each["status"] for each in (await api.read(path, status=4))["data"]}
-    assert [] == (await api.read(path, status=0))["data"]
-    assert [second] == [each["msgId"] for each in (await api.read(path, status=2))["data"]]
+
+    async def listed(path: str, **params: object) -> list[Json]:
+        found: list[Json] = (await api.read(path, expanded_statuses="true", **params))["data"]
+        return found
+
+    assert [4, 2, 4] == [each["status"] for each in await listed(path)]
+    assert {4} == {each["status"] for each in await listed(path, status=4)}
+    assert [] == await listed(path, status=0)
+    assert [second] == [each["msgId"] for each in await listed(path, status=2)]
     messages = f"/app/{app}/endpoint/{endpoint}/msg"
-    assert {first: 4, second: 4} == {each["id"]: each["status"] for each in (await api.read(messages))["data"]}
-    assert [second, first] == [each["id"] for each in (await api.read(messages, status=4))["data"]]
-    assert [] == (await api.read(messages, status=2))["data"]
-    assert [] == (await api.read(messages, status=0))["data"]
+    assert {first: 4, second: 4} == {each["id"]: each["status"] for each in await listed(messages)}
+    assert [second, first] == [each["id"] for each in await listed(messages, status=4)]
+    assert [] == await listed(messages, status=2)
+    assert [] == await listed(messages, status=0)
+
+
+async def test_it_is_a_success_for_clients_that_do_not_ask_for_more(api: Api, ids: tuple[str, str, str, str]) -> None:
+    app, endpoint, first, _ = ids
+    [newest] = (await api.read(f"/app/{app}/attempt/msg/{first}"))["data"]
+    one = f"/app/{app}/msg/{first}/attempt/{newest['id']}"
+    lists = (
+        f"/app/{app}/attempt/msg/{first}",
+        f"/app/{app}/attempt/endpoint/{endpoint}",
+        f"/app/{app}/endpoint/{endpoint}/msg",
+        f"/app/{app}/msg/{first}/attempt",
+        f"/app/{app}/msg/{first}/endpoint/{endpoint}/attempt",
+    )
+
+    for params, expected in (({}, OLD), ({"expanded_statuses": "false"}, OLD), ({"expanded_statuses": "true"}, NEW)):
+        for path in lists:
+            found = (await api.read(path, **params))["data"][-1]
+            assert expected == (found["status"], found["statusText"]), path
+        found = await api.read(one, **params)
+        assert expected == (found["status"], found["statusText"])
+    [destination] = (await api.read(f"/app/{app}/msg/{first}/endpoint"))["data"]
+    assert OLD == (destination["status"], destination["statusText"])
 
 
 async def test_statistics_count_it_apart(api: Api, ids: tuple[str, str, str, str]) -> None:

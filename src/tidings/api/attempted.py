@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The states of messages at endpoints over HTTP: the messages of an endpoint, and the endpoints of a message."""
 
+from functools import partial
 from typing import Annotated, Final
 
 from msgspec import UNSET, UnsetType
@@ -80,7 +81,7 @@ class AttemptedMessagesQuery(Query, kw_only=True):
     channel: ChannelParameter = None
     tag: TagParameter = None
     status: StatusParameter = None
-    """Only messages with this status at the endpoint: 0 (success), 2 (fail) or 3 (sending). Others match nothing."""
+    """Only messages with this status at the endpoint: 0 (success), 2 (fail), 3 (sending) or 4 (canceled)."""
     before: Instant = None
     """Only messages created before this timestamp. The list covers the 90 days before it."""
     after: Instant = None
@@ -88,7 +89,7 @@ class AttemptedMessagesQuery(Query, kw_only=True):
     with_content: Flag = True
     """Include the payloads. Otherwise `payload` is an empty object."""
     expanded_statuses: Flag = False
-    """Accepted for compatibility; it has no effect."""
+    """Return the status 4 (canceled). Otherwise, for older clients, it is returned as 0 (success)."""
     event_types: Names = ()
 
 
@@ -112,22 +113,25 @@ async def page_of_messages(call: Call[AttemptedMessagesQuery, Nothing]) -> Respo
         AttemptFilter(status=query.status, message=filters),
         with_payload=query.with_content,
     )
-    return listing(found, lambda attempted: _render_message(attempted, with_content=query.with_content))
+    render = partial(_render_message, with_content=query.with_content, is_expanded=query.expanded_statuses)
+    return listing(found, render)
 
 
 async def page_of_destinations(call: Call[AttemptedDestinationsQuery, Nothing]) -> Response:
     """Return a page of the endpoints with an attempt of a message, with its state there.
 
-    Deleted endpoints are included.
+    Deleted endpoints are included. A canceled message has the status 0 (success), as for clients that do not ask for
+    more statuses.
     """
     cursor = Cursor(Order.ASCENDING, call.query.limit, call.query.iterator)
     found = await attempts.page_of_destinations(call.context.services, call.app, call.path["msg_id"], cursor)
     return listing(found, _render_destination)
 
 
-def _render_message(attempted: AttemptedMessage, *, with_content: bool) -> EndpointMessageOut:
+def _render_message(attempted: AttemptedMessage, *, with_content: bool, is_expanded: bool) -> EndpointMessageOut:
     message = render_message(attempted.message, with_content=with_content)
     latest = attempted.status
+    status = latest.status.shown(is_expanded=is_expanded)
     return EndpointMessageOut(
         event_id=message.event_id,
         event_type=message.event_type,
@@ -137,14 +141,15 @@ def _render_message(attempted: AttemptedMessage, *, with_content: bool) -> Endpo
         timestamp=message.timestamp,
         tags=message.tags,
         deliver_at=message.deliver_at,
-        status=latest.status,
-        status_text=MessageStatusText[latest.status.name],
+        status=status,
+        status_text=MessageStatusText[status.name],
         next_attempt=UNSET if latest.next_at is None else format_timestamp(latest.next_at),
     )
 
 
 def _render_destination(destination: Destination) -> MessageEndpointOut:
     endpoint, latest = destination.endpoint, destination.status
+    status = latest.status.shown(is_expanded=False)
     return MessageEndpointOut(
         id=endpoint.id,
         url=endpoint.url,
@@ -159,8 +164,8 @@ def _render_destination(destination: Destination) -> MessageEndpointOut:
         throttle_rate=endpoint.throttle_rate,
         created_at=format_timestamp(endpoint.created_at),
         updated_at=format_timestamp(endpoint.updated_at),
-        status=latest.status,
-        status_text=MessageStatusText[latest.status.name],
+        status=status,
+        status_text=MessageStatusText[status.name],
         next_attempt=None if latest.next_at is None else format_timestamp(latest.next_at),
     )
 

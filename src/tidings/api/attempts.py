@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Attempts over HTTP."""
 
+from functools import partial
 from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
@@ -34,7 +35,7 @@ from tidings.model.attempt import (
     StatusCodeClass,
 )
 from tidings.model.message import MessageFilter
-from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
+from tidings.model.page import LIMIT_DEFAULT, Cursor, Order, Page
 from tidings.model.token import Capability
 
 TAG: Final = "Message Attempt"
@@ -85,7 +86,7 @@ class AttemptCountQuery(Query, kw_only=True):
     """Filters of attempts."""
 
     status: StatusParameter = None
-    """Only attempts with this status: 0 (success) or 2 (fail). No stored attempt has another status."""
+    """Only attempts with this status: 0 (success), 2 (fail) or 4 (canceled). No stored attempt has another status."""
     status_code_class: CodeClass = None
     """Only attempts whose response has a status code of this class; 0 means without a response."""
     channel: ChannelParameter = None
@@ -113,7 +114,7 @@ class AttemptListQuery(AttemptCountQuery, kw_only=True):
     with_content: Flag = True
     """Include the response bodies. Otherwise `response` is the text `{}`."""
     expanded_statuses: Flag = False
-    """Accepted for compatibility; it has no effect."""
+    """Return the status 4 (canceled). Otherwise, for older clients, it is returned as 0 (success)."""
 
     def cursor(self) -> Cursor:
         """Return the cursor of the page."""
@@ -138,7 +139,7 @@ class AttemptQuery(Query, kw_only=True):
     """How to return an attempt."""
 
     expanded_statuses: Flag = False
-    """Accepted for compatibility; it has no effect."""
+    """Return the status 4 (canceled). Otherwise, for older clients, it is returned as 0 (success)."""
 
 
 async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Response:
@@ -152,7 +153,7 @@ async def page_of_endpoint(call: Call[EndpointAttemptsQuery, Nothing]) -> Respon
         query.filter(),
         with_message=query.with_msg,
     )
-    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
+    return _listed(found, query)
 
 
 async def page_of_message(call: Call[MessageAttemptsQuery, Nothing]) -> Response:
@@ -177,7 +178,7 @@ async def _page_of_message(
         query.filter(),
         endpoint_ref=endpoint_ref,
     )
-    return listing(found, lambda attempt: _render_attempt(attempt, with_content=query.with_content))
+    return _listed(found, query)
 
 
 async def count(call: Call[AttemptCountQuery, Nothing]) -> Response:
@@ -205,7 +206,7 @@ async def expunge(call: Call[Query, Nothing]) -> Response:
 async def get(call: Call[AttemptQuery, Nothing]) -> Response:
     """Return an attempt."""
     found = await attempts.get(call.context.services, call.app, call.path["msg_id"], call.path["attempt_id"])
-    return json_response(200, _render_attempt(found, with_content=True))
+    return json_response(200, _render_attempt(found, with_content=True, is_expanded=call.query.expanded_statuses))
 
 
 async def resend(call: Call[Query, Nothing]) -> Response:
@@ -224,15 +225,20 @@ async def resend(call: Call[Query, Nothing]) -> Response:
     )
 
 
-def _render_attempt(attempt: Attempt, *, with_content: bool) -> MessageAttemptOut:
-    message = attempt.message
+def _listed(found: Page[Attempt], query: AttemptListQuery) -> Response:
+    render = partial(_render_attempt, with_content=query.with_content, is_expanded=query.expanded_statuses)
+    return listing(found, render)
+
+
+def _render_attempt(attempt: Attempt, *, with_content: bool, is_expanded: bool) -> MessageAttemptOut:
+    message, status = attempt.message, attempt.status.shown(is_expanded=is_expanded)
     return MessageAttemptOut(
         url=attempt.url,
         response=attempt.response if with_content else _WITHHELD,
         response_status_code=attempt.response_status_code,
         response_duration_ms=attempt.response_duration_ms,
-        status=attempt.status,
-        status_text=MessageStatusText[attempt.status.name],
+        status=status,
+        status_text=MessageStatusText[status.name],
         trigger_type=attempt.trigger,
         msg_id=attempt.msg_id,
         endpoint_id=attempt.endpoint_id,

@@ -29,6 +29,10 @@ class MessageStatus(IntEnum):
     CANCELED = 4
     """A transformation canceled the delivery; there was no request."""
 
+    def shown(self, *, is_expanded: bool) -> "MessageStatus":
+        """Return the status for a caller: clients that do not ask for more statuses know canceled ones as successes."""
+        return MessageStatus.SUCCESS if self is MessageStatus.CANCELED and not is_expanded else self
+
 
 class MessageStatusText(Enum):
     """The outcome of an attempt, or the state of a message at an endpoint, as a word."""
