@@ -30,6 +30,8 @@ ATTEMPT_EXHAUSTED: Final = "message.attempt.exhausted"
 ATTEMPT_RECOVERED: Final = "message.attempt.recovered"
 TASK_FINISHED: Final = "background_task.finished"
 
+_UNSENT: Final = "An event of the Svix API that this service does not send."
+
 TYPES: Final[Mapping[str, str]] = {
     ENDPOINT_CREATED: "An endpoint was created.",
     ENDPOINT_UPDATED: "An endpoint was changed, or its secret was rotated.",
@@ -45,6 +47,14 @@ TYPES: Final[Mapping[str, str]] = {
     TASK_FINISHED: "A background task ended: it succeeded, failed or was canceled.",
 }
 """The types of operational events, each with its description."""
+UNSENT: Final[Mapping[str, str]] = {
+    "ingest.endpoint.disabled": _UNSENT,
+    "ingest.message.attempt.exhausted": _UNSENT,
+    "ingest.message.attempt.failing": _UNSENT,
+    "ingest.message.attempt.recovered": _UNSENT,
+    "message.attempt.log": _UNSENT,
+}
+"""The other types of the Svix API: an endpoint may name them, so that a client needs no other list here."""
 OWN: Final = frozenset({ENDPOINT_DISABLING, ENDPOINT_FAILING, ENDPOINT_RECOVERED})
 """The types that the Svix API does not have."""
 STATE_CHANGES: Final = (ENDPOINT_DISABLED, ENDPOINT_DISABLING, ENDPOINT_FAILING, ENDPOINT_RECOVERED)

@@ -60,9 +60,10 @@ async def with_application(services: Services, org_id: OrgId, work: Callable[[Ap
 
 async def register_types(db: Database, now: int) -> None:
     """Create the event types of the operational events in the management organization, unless they exist."""
+    known = {**operational.TYPES, **operational.UNSENT}
     async with db.read() as read:
-        existing = await event_types.existing(read, MANAGEMENT_ORG, list(operational.TYPES))
-    missing = [_event_type(name, text, now) for name, text in operational.TYPES.items() if name not in existing]
+        existing = await event_types.existing(read, MANAGEMENT_ORG, list(known))
+    missing = [_event_type(name, text, now) for name, text in known.items() if name not in existing]
 
     async def work() -> None:
         async with db.write(background=True) as tx:
