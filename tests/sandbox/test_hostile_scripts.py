@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.client_kit import until
 from tidings.model.transformation import Script, ScriptError, Transformed, Webhook
 from tidings.sandbox import process as process_module
 from tidings.sandbox.pool import Sandbox, SandboxOptions
@@ -221,11 +222,83 @@ async def test_a_run_whose_second_process_ends_too_is_an_error(sandboxes: Callab
     await still_works(sandbox)
 
 
+ORDERED = """
+function handler(webhook) {
+  if (webhook.payload.n === BAD) { BODY }
+  webhook.payload = webhook.payload.n;
+  return webhook;
+}
+"""
+
+
+async def burst(sandbox: Sandbox, code: str, number: int = 40) -> list[str]:
+    """Run a script for many messages at once, which are sent to the child together; return what became of each."""
+
+    async def one(at: int) -> str:
+        try:
+            return (await run(sandbox, code, Webhook(WEBHOOK.url, "a", b'{"n":%d}' % at))).payload.decode()
+        except ScriptError as error:
+            return error.fault.value
+
+    return await asyncio.gather(*(one(at) for at in range(number)))
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("for (;;);", "timeout"),
+        ("const a = []; for (;;) a.push('x'.repeat(1000) + a.length)", "memory"),
+        ("throw new Error('no')", "error"),
+    ],
+    ids=["loop", "bomb", "error"],
+)
+async def test_a_bad_run_ends_alone_and_those_sent_with_it_run(body: str, fault: str) -> None:
+    sandbox = Sandbox(SandboxOptions(Limits(LONG if fault != "timeout" else 1.5), processes=1, waiting_per_key=100))
+    try:
+        found = await burst(sandbox, ORDERED.replace("BODY", body).replace("BAD", "20"))
+    finally:
+        await sandbox.close()
+    assert [fault if number == 20 else str(number) for number in range(40)] == found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of other systems does not do it")
+async def test_a_child_ends_with_its_parent_also_in_an_endless_script() -> None:
+    code = """
+import asyncio, sys
+from tidings.sandbox.pool import Sandbox, SandboxOptions
+from tidings.sandbox.process import Limits
+from tidings.model.transformation import Script, Webhook
+async def main():
+    sandbox = Sandbox(SandboxOptions(Limits(600.0), processes=1))
+    script = Script("function handler() { for (;;); }")
+    run = asyncio.create_task(sandbox.run("ep_1", script, Webhook("https://x.y/", "a", b"{}")))
+    while not sandbox.running:
+        await asyncio.sleep(0.01)
+    print(sandbox.processes[0], flush=True)
+    await run
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    parent.kill()
+    await parent.wait()
+    await until(lambda: not _is_alive(child))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    return "State:\tZ" not in status  # nothing may reap it here
+
+
 FAKE = """
 import os, struct, sys
-REPLY = struct.Struct("!QBII")
+REPLY = struct.Struct("!QBIII")
 def frame(number, head=b"{}", payload=b"", status=0):
-    return REPLY.pack(number, status, len(head), len(payload)) + head + payload
+    return REPLY.pack(number, status, 0, len(head), len(payload)) + head + payload
 os.write(1, frame(0, b'{"way": "seccomp"}'))
 while True:
     os.read(0, 1 << 20)
@@ -239,8 +312,8 @@ while True:
         "os.write(1, frame(77))",
         "os.write(1, frame(0))",
         "os.write(1, frame(1) + frame(2))",
-        "os.write(1, REPLY.pack(1, 0, 1 << 31, 0))",
-        "os.write(1, REPLY.pack(1, 0, 2, 1 << 31))",
+        "os.write(1, REPLY.pack(1, 0, 0, 1 << 31, 0))",
+        "os.write(1, REPLY.pack(1, 0, 0, 2, 1 << 31))",
         "os.write(1, b'HTTP/1.1 200 OK' * 100)",
         "os._exit(0)",
     ],

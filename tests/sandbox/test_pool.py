@@ -3,13 +3,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from tidings.model.transformation import Script, ScriptError, Webhook
 from tidings.sandbox.pool import Sandbox, SandboxBusy, SandboxOptions
 from tidings.sandbox.process import Limits
-from tidings.sandbox.requests import run_request
+from tidings.sandbox.requests import Returned, run_request
 from tidings.sandbox.run_queues import Result, RunQueues, ScriptRun
 
 pytest.importorskip("_quickjs", reason="the extra `transformations` is not installed")
@@ -69,6 +70,13 @@ async def test_a_payload_that_is_not_text_is_an_error(sandbox: Sandbox) -> None:
 async def test_a_new_payload_is_json_or_the_text_of_a_string(sandbox: Sandbox, payload: str, sent: str) -> None:
     found = await sandbox.run("ep_1", Script(f"const handler = (w) => ({{ ...w, payload: {payload} }})"), WEBHOOK)
     assert found.payload.decode() == sent
+
+
+@pytest.mark.parametrize("to", ["w.payload = text", "w.payload = { text }", "w.headers.a = text.slice(0, 2000)"])
+async def test_a_long_text_that_a_script_concatenates_is_returned(sandbox: Sandbox, to: str) -> None:
+    code = f"const handler = (w) => {{ let text = ''; for (let n = 0; n < 3e4; n++) text += 'ab'; {to}; return w }}"
+    found = await sandbox.run("ep_1", Script(code), WEBHOOK)
+    assert "ab" * 1_000 in found.payload.decode() + str(found.headers)
 
 
 async def test_an_async_handler_is_awaited(sandbox: Sandbox) -> None:
@@ -165,45 +173,50 @@ def a_run(key: str) -> ScriptRun:
     return ScriptRun(key, run_request(Script("code"), WEBHOOK), 0.0, lambda _: None)
 
 
+def end(queues: RunQueues, key: str, now: float = 0.0, *, is_costly: bool = False, microseconds: int = 6_000) -> None:
+    queues.record(key, now, is_costly=is_costly, microseconds=microseconds)
+    queues.finished(key, now)
+
+
 def test_keys_take_turns_and_have_one_run_at_a_time() -> None:
     queues = RunQueues()
     runs = {name: a_run(name[0]) for name in ("a1", "a2", "a3", "b1", "c1")}
     for each in runs.values():
         queues.add(each, 0.0)
-    assert [queues.next(0.0) for _ in range(4)] == [runs["a1"], runs["b1"], runs["c1"], None]
-    queues.finished("b", 0.0, timed_out=False)
-    assert queues.next(0.0) is None
-    queues.finished("a", 0.0, timed_out=False)
-    assert queues.next(0.0) is runs["a2"]
+    assert [queues.next(0.0) for _ in range(4)] == [[runs["a1"]], [runs["b1"]], [runs["c1"]], []]
+    end(queues, "b")
+    assert queues.next(0.0) == []
+    end(queues, "a")
+    assert queues.next(0.0) == [runs["a2"]]
 
 
-def test_after_three_timeouts_in_a_row_a_key_waits_longer_each_time_and_others_do_not() -> None:
+def test_after_three_costly_runs_in_a_row_a_key_waits_longer_each_time_and_others_do_not() -> None:
     queues, now = RunQueues(), 0.0
     waits = []
     for _ in range(12):
         queues.add(a_run("a"), now)
         queues.add(a_run("b"), now)
         began = now
-        found = [queues.next(now), queues.next(now)]
-        assert "b" in {each.key for each in found if each}
-        while not any(each and each.key == "a" for each in found):
+        found = {each.key for each in (*queues.next(now), *queues.next(now))}
+        assert "b" in found
+        while "a" not in found:
             assert queues.unblocked_at is not None
             now = queues.unblocked_at
-            found.append(queues.next(now))
+            found |= {each.key for each in queues.next(now)}
         waits.append(now - began)
-        queues.finished("a", now, timed_out=True)
-        queues.finished("b", now, timed_out=False)
+        end(queues, "a", now, is_costly=True)
+        end(queues, "b", now)
     assert waits == [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_success_ends_the_wait_of_a_key() -> None:
     queues = RunQueues()
-    for timed_out in (True, True, False, True, True):
+    for is_costly in (True, True, False, True, True):
         queues.add(a_run("a"), 0.0)
-        assert queues.next(0.0) is not None
-        queues.finished("a", 0.0, timed_out=timed_out)
+        assert queues.next(0.0)
+        end(queues, "a", is_costly=is_costly)
     queues.add(a_run("a"), 0.0)
-    assert queues.next(0.0) is not None
+    assert queues.next(0.0)
 
 
 def test_a_removed_run_does_not_start_and_its_key_is_not_doubled() -> None:
@@ -213,6 +226,79 @@ def test_a_removed_run_does_not_start_and_its_key_is_not_doubled() -> None:
     queues.remove(first)
     queues.add(second, 0.0)
     queues.add(third, 0.0)
-    assert queues.next(0.0) is second
-    assert queues.next(0.0) is None
+    assert queues.next(0.0) == [second]
+    assert queues.next(0.0) == []
     assert queues.waiting("a") == 1
+
+
+def test_quick_runs_of_a_key_start_together_and_slow_ones_one_by_one() -> None:
+    queues = RunQueues()
+    runs = [a_run("a") for _ in range(30)]
+    for each in runs:
+        queues.add(each, 0.0)
+    for number in range(8):
+        assert queues.next(0.0) == [runs[number]]
+        end(queues, "a", microseconds=5_000)
+    together = queues.next(0.0)
+    assert together == runs[8:16]
+    assert queues.more("a", 5) == []
+    assert queues.more("a", 4) == runs[16:20]
+    end(queues, "a", microseconds=5_001)
+    assert queues.next(0.0) == [runs[20]]
+
+
+def test_runs_do_not_follow_those_of_their_key_while_another_key_waits() -> None:
+    queues = RunQueues()
+    for _ in range(30):
+        queues.add(a_run("a"), 0.0)
+    for _ in range(8):
+        queues.next(0.0)
+        end(queues, "a", microseconds=1)
+    assert len(queues.next(0.0)) == 8
+    queues.add(a_run("b"), 0.0)
+    assert queues.more("a", 1) == []
+    assert [each.key for each in queues.next(0.0)] == ["b"]
+
+
+def test_large_runs_do_not_start_together() -> None:
+    queues = RunQueues()
+    large = Webhook(WEBHOOK.url, "a", bytes(200_000))
+    for _ in range(20):
+        queues.add(ScriptRun("a", run_request(Script("code"), large), 0.0, lambda _: None), 0.0)
+    for _ in range(12):
+        assert len(queues.next(0.0)) == 1
+        end(queues, "a", microseconds=1)
+
+
+def test_repeated_runs_precede_the_waiting_ones_in_their_order() -> None:
+    queues = RunQueues()
+    runs = [a_run("a") for _ in range(18)]
+    for each in runs:
+        queues.add(each, 0.0)
+    for _ in range(8):
+        queues.next(0.0)
+        end(queues, "a", microseconds=1)
+    assert queues.next(0.0) == runs[8:16]
+    queues.record("a", 0.0, is_costly=True, microseconds=0)
+    queues.repeat(runs[9:16], "a")
+    queues.finished("a", 0.0)
+    assert [queues.next(0.0) for _ in range(2)] == [[runs[9]], []]
+
+
+async def test_a_burst_of_one_key_keeps_its_order_and_each_run_has_its_result(sandbox: Sandbox) -> None:
+    code = "function handler(w) { w.payload = w.payload.n + ':' + (globalThis.n = (globalThis.n || 0) + 1); return w }"
+    inputs = [Webhook(WEBHOOK.url, "a", b'{"n":%d}' % number) for number in range(60)]
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    order: list[int] = []
+
+    def done(number: int, result: Result) -> None:
+        assert isinstance(result, Returned)
+        assert result.payload == b"%d:1" % number
+        order.append(number)
+        if len(order) == len(inputs):
+            ended.set()
+
+    for number, webhook in enumerate(inputs):
+        sandbox.start("ep_1", run_request(Script(code), webhook), loop.time() + 60, partial(done, number))
+    await ended.wait()
+    assert order == sorted(order)

@@ -86,17 +86,36 @@ class Transformed:
     is_canceled: bool = False
 
 
+class ScriptFault(Enum):
+    """Why a script made no request. The values are the labels of a metric."""
+
+    ERROR = "error"
+    """It did not compile, threw, or returned an invalid request."""
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    """It used its memory."""
+    CRASH = "crash"
+    """Its process ended, twice."""
+    OTHER = "other"
+    """It could not run: the extra is missing, or the variables cannot be decrypted."""
+
+
 class ScriptError(Exception):
     """A script that did not compile, failed, or returned an invalid request. The place counts from 1."""
 
     def __init__(
-        self, text: str, *, line: int | None = None, column: int | None = None, is_timeout: bool = False
+        self, text: str, *, line: int | None = None, column: int | None = None, fault: ScriptFault = ScriptFault.ERROR
     ) -> None:
         super().__init__(text)
         self.text = text
         self.line = line
         self.column = column
-        self.is_timeout = is_timeout
+        self.fault = fault
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the script used its time."""
+        return self.fault is ScriptFault.TIMEOUT
 
     def __str__(self) -> str:
         if self.line is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 _NO_NEW_PRIVS: Final = 38
+_SET_DEATH_SIGNAL: Final = 1
 _SET_SECCOMP: Final = 22
 _FILTER_MODE: Final = 2
 _NEW_USER_AND_NETWORK: Final = 0x10000000 | 0x40000000
@@ -42,6 +43,19 @@ _OVERHEAD_BYTES: Final = 64 << 20
 """Address space beside the scripts: copies of a payload, and what the allocators reserve."""
 _UNKNOWN_SIZE: Final = 256 << 20
 _DESCRIPTORS_MAX: Final = 1 << 20
+
+
+def end_with_parent(parent: int) -> bool:
+    """Let the kernel kill this process when its parent, a process id, ends; return whether it will. Linux alone can.
+
+    Exits if the parent has ended already.
+    """
+    if platform.system() != "Linux":
+        return False
+    is_set = ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0) == 0
+    if os.getppid() != parent:
+        os._exit(1)
+    return bool(is_set)
 
 
 def confine(memory_bytes: int) -> str:

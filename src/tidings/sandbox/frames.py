@@ -11,8 +11,11 @@ from typing import Final
 
 REQUEST: Final = struct.Struct("!QBIII")
 """Number of the run, a value of `Action`, and the bytes of script, webhook and payload, which follow."""
-REPLY: Final = struct.Struct("!QBII")
-"""Number of the run, a value of `ReplyStatus`, and the bytes of head and payload, which follow."""
+REPLY: Final = struct.Struct("!QBIII")
+"""Number of the run, a value of `ReplyStatus`, its CPU time, and the bytes of head and payload, which follow.
+
+The CPU time, in microseconds, is a hint, which a child may lie about: see `run_queues`.
+"""
 PAYLOAD_MAX: Final = 1 << 20
 HEAD_MAX: Final = 256 << 10
 HELLO: Final = 0

@@ -7,6 +7,7 @@ script that is known, is replaced, and the run is repeated once: a run has no ef
 
 import asyncio
 import importlib.util
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,14 +16,15 @@ from typing import Final
 
 from tidings import observe
 from tidings.logs import log
-from tidings.model.transformation import Script, ScriptError, Transformed, Webhook, checked
+from tidings.model.transformation import Script, ScriptError, ScriptFault, Transformed, Webhook, checked
 from tidings.sandbox.frames import ReplyStatus
-from tidings.sandbox.process import Limits, SandboxProcess
+from tidings.sandbox.process import Limits, ProcessReply, SandboxProcess
 from tidings.sandbox.requests import Request, Returned, compile_request, result_of, run_request
 from tidings.sandbox.run_queues import Result, RunQueues, ScriptRun
 
 _PAUSE_SECONDS: Final = 1.0
 """The pause after a process that did not start."""
+_COSTLY: Final = frozenset((ReplyStatus.EXPIRED, ReplyStatus.EXHAUSTED))
 MISSING: Final = "Transformations are not installed. Install tidings with the extra `transformations`."
 
 
@@ -57,11 +59,14 @@ class Sandbox:
         self._queues = RunQueues()
         self._tasks: dict[SandboxProcess, asyncio.Task[None]] = {}
         self._idle: list[SandboxProcess] = []
-        self._running: dict[SandboxProcess, ScriptRun] = {}
+        self._running: dict[SandboxProcess, deque[ScriptRun]] = {}
+        """The runs of one key that each busy process has, in order: the first one runs, and the others follow it."""
         self._number = 0
         self._starts_at = 0.0
         """The time before which no process is started, because the last one failed to."""
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at: float | None = None
+        """When the timer starts the next run or process."""
         self._closing: asyncio.TimerHandle | None = None
         self._is_closed = False
         self.way: str | None = None
@@ -76,6 +81,12 @@ class Sandbox:
     def running(self) -> int:
         """The number of scripts that run."""
         return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """The number of scripts that wait for a process, or behind another one in it."""
+        behind = sum(len(runs) for runs in self._running.values()) - len(self._running)
+        return self._queues.total + behind
 
     def start(self, key: str, request: Request, latest: float, done: Callable[[Result], None]) -> ScriptRun:
         """Run a script as soon as a process is free, at the latest at a time of the event loop's clock.
@@ -113,7 +124,7 @@ class Sandbox:
 
     async def _result(self, key: str, request: Request, seconds: float) -> Returned:
         if not is_installed():
-            raise ScriptError(MISSING)
+            raise ScriptError(MISSING, fault=ScriptFault.OTHER)
         if self._queues.waiting(key) >= self._options.waiting_per_key:
             raise SandboxBusy
         loop = asyncio.get_running_loop()
@@ -141,32 +152,41 @@ class Sandbox:
     def _pump(self) -> None:
         """Start runs while processes are idle; start a process if runs wait for one."""
         loop = asyncio.get_running_loop()
-        while self._idle and (run := self._queues.next(loop.time())) is not None:
-            self._begin(self._idle.pop(), run)
+        while self._idle and (runs := self._queues.next(loop.time())):
+            self._begin(self._idle.pop(), runs)
         starting = len(self._tasks) - len(self._running) - len(self._idle)
+        next_at = self._queues.unblocked_at
         if self._queues.ready > starting and len(self._tasks) < self._options.processes and not self._is_closed:
             if loop.time() >= self._starts_at:
                 self._start_process()
             else:
-                self._wake_at(self._starts_at)
-        if self._queues.unblocked_at is not None:
-            self._wake_at(self._queues.unblocked_at)
+                next_at = self._starts_at if next_at is None else min(next_at, self._starts_at)
+        if next_at is not None and next_at != self._wakes_at:
+            self._wake_at(next_at)
 
-    def _begin(self, process: SandboxProcess, run: ScriptRun) -> None:
-        run.begin()
-        self._number += 1
-        self._running[process] = run
+    def _begin(self, process: SandboxProcess, runs: list[ScriptRun]) -> None:
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
-        process.send(self._number, run.request)
+        self._running.setdefault(process, deque()).extend(runs)
+        first = self._number + 1
+        self._number += len(runs)
+        for run in runs:
+            run.begin()
+        process.send((first + at, run.request) for at, run in enumerate(runs))
 
     def _wake_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, self._pump)
+        self._wakes_at = when
+        self._timer = asyncio.get_running_loop().call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._wakes_at = None
+        self._pump()
 
     def _start_process(self) -> None:
+        observe.count("sandbox.started")
         process = SandboxProcess(self, self._options.limits, _paths())
         self._tasks[process] = asyncio.create_task(process.live())
 
@@ -178,45 +198,63 @@ class Sandbox:
             write("sandbox.started", "the sandbox of scripts runs", isolation=process.way)
         self._release(process)
 
-    def process_replied(self, process: SandboxProcess, status: int, head: bytes, payload: bytes) -> None:
-        """Take the result of a run."""
-        run = self._running.pop(process)
-        result = result_of(status, head, payload)
-        self._queues.finished(run.key, asyncio.get_running_loop().time(), timed_out=status == ReplyStatus.EXPIRED)
-        if status == ReplyStatus.EXHAUSTED:
-            process.kill()
-        else:
-            self._release(process)
-        run.finish(result)
+    def process_replied(self, process: SandboxProcess, reply: ProcessReply) -> None:
+        """Take the result of the first run of a process."""
+        runs = self._running[process]
+        run = runs.popleft()
+        now = asyncio.get_running_loop().time()
+        self._queues.record(run.key, now, is_costly=reply.status in _COSTLY, microseconds=reply.microseconds)
+        if reply.status == ReplyStatus.EXHAUSTED:
+            process.end_exhausted()
+        elif more := self._queues.more(run.key, len(runs)):
+            self._begin(process, more)
+        if not runs:
+            del self._running[process]
+            self._queues.finished(run.key, now)
+            if not process.is_exhausted:
+                self._release(process)
+        run.finish(result_of(reply.status, reply.head, reply.payload))
 
     def process_ended(self, process: SandboxProcess, error: Exception | None) -> None:
         """Replace a process that has ended; its run is repeated once, unless it took too long."""
         self._tasks.pop(process, None)
+        is_wanted = process in self._idle or process in self._running
         if process in self._idle:
             self._idle.remove(process)
         if self._is_closed:
             return
+        if process.is_late or process.is_exhausted or is_wanted:
+            observe.count(f"sandbox.{'late' if process.is_late else 'memory' if process.is_exhausted else 'ended'}")
         if error is not None:
             observe.failure("starting a process for scripts", error)
             self._starts_at = asyncio.get_running_loop().time() + _PAUSE_SECONDS
-        run = self._running.pop(process, None)
-        if run is not None:
-            self._end_run(process, run)
+        runs = self._running.pop(process, None)
+        if runs:
+            self._end_runs(process, runs)
         self._pump()
 
-    def _end_run(self, process: SandboxProcess, run: ScriptRun) -> None:
-        loop = asyncio.get_running_loop()
-        if not (process.is_late or run.is_repeated or run.is_ended):
-            run.is_repeated = True
-            self._queues.repeat(run, loop.time())
+    def _end_runs(self, process: SandboxProcess, runs: deque[ScriptRun]) -> None:
+        """End the run during which a process ended, or repeat it, and repeat those behind it."""
+        loop, first = asyncio.get_running_loop(), runs[0]
+        is_ended = not process.is_exhausted and (process.is_late or first.is_repeated or first.is_ended)
+        if is_ended:
+            runs.popleft()
+            self._queues.record(first.key, loop.time(), is_costly=True, microseconds=0)
+        elif not process.is_exhausted:
+            first.is_repeated = True
+        again = [run for run in runs if not run.is_ended]
+        for run in again:
             run.wait(loop.call_at(run.latest, run.finish, None).cancel)
-            return
-        self._queues.finished(run.key, loop.time(), timed_out=True)
-        if process.is_late:
-            milliseconds = round(self._options.limits.time_seconds * 1_000)
-            run.finish(ScriptError(f"the script took longer than {milliseconds} ms", is_timeout=True))
-        else:
-            run.finish(ScriptError("the process of the script ended while it ran"))
+        self._queues.repeat(again, first.key)
+        self._queues.finished(first.key, loop.time())
+        if is_ended:
+            first.finish(self._ended_text(process))
+
+    def _ended_text(self, process: SandboxProcess) -> ScriptError:
+        if not process.is_late:
+            return ScriptError("the process of the script ended while it ran", fault=ScriptFault.CRASH)
+        milliseconds = round(self._options.limits.time_seconds * 1_000)
+        return ScriptError(f"the script took longer than {milliseconds} ms", fault=ScriptFault.TIMEOUT)
 
     def _release(self, process: SandboxProcess) -> None:
         self._idle.append(process)
@@ -245,5 +283,5 @@ def _paths() -> list[str]:
     """Return where a child finds this package, and the interpreter of the extra."""
     spec = importlib.util.find_spec("_quickjs")
     if spec is None or spec.origin is None:
-        raise ScriptError(MISSING)
+        raise ScriptError(MISSING, fault=ScriptFault.OTHER)
     return [str(Path(__file__).parents[2]), str(Path(spec.origin).parent)]

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""One child process, as its parent sees it: it runs one script at a time, and is killed when it misbehaves."""
+"""One child process, as its parent sees it: it runs one script at a time, and is killed when it misbehaves.
+
+Several requests may be in flight, all with the script of one endpoint: the child answers them in order. The time of a
+run begins when it is sent, or with the reply to the run before it.
+"""
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from time import monotonic
+from typing import Final, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -28,6 +35,15 @@ class Limits:
     memory_bytes: int = 16 << 20
 
 
+class ProcessReply(NamedTuple):
+    """A reply: a value of `ReplyStatus`, the CPU time that the child names, the head and the payload."""
+
+    status: int
+    microseconds: int
+    head: bytes
+    payload: bytes
+
+
 class ProcessOwner(Protocol):
     """Receives the events of a process; the pool. All calls are on the event loop."""
 
@@ -35,12 +51,12 @@ class ProcessOwner(Protocol):
         """Take a process that has started."""
         ...
 
-    def process_replied(self, process: "SandboxProcess", status: int, head: bytes, payload: bytes) -> None:
-        """Take the reply to the request in flight."""
+    def process_replied(self, process: "SandboxProcess", reply: ProcessReply) -> None:
+        """Take the reply to the oldest request in flight."""
         ...
 
     def process_ended(self, process: "SandboxProcess", error: Exception | None) -> None:
-        """Take the end of a process, with a request in flight or without. `error` is why it did not start."""
+        """Take the end of a process, with requests in flight or without. `error` is why it did not start."""
         ...
 
 
@@ -53,8 +69,13 @@ class SandboxProcess(asyncio.Protocol):
         self._limits = limits
         self._paths = paths
         self._received = bytearray()
-        self._number = HELLO
+        self._numbers = deque((HELLO,))
+        """The frames that the child owes, in order."""
         self._is_open = True
+        self._deadline = 0.0
+        """When the oldest run in flight is late, on the monotonic clock."""
+        self._looked_at = 0.0
+        """The deadline that had passed when the timer last looked."""
         self._transport: asyncio.WriteTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -62,6 +83,8 @@ class SandboxProcess(asyncio.Protocol):
         """How the child is isolated; see `confinement.confine`."""
         self.is_late = False
         """Whether it was killed because a run took too long."""
+        self.is_exhausted = False
+        """Whether it was killed because a run, whose result it has sent, used its memory."""
 
     @property
     def pid(self) -> int | None:
@@ -106,12 +129,18 @@ class SandboxProcess(asyncio.Protocol):
         if self._process is not None:
             await self._process.wait()
 
-    def send(self, number: int, request: Request) -> None:
-        """Start a run; `number` differs from all earlier ones and from `HELLO`."""
+    def send(self, requests: Iterable[tuple[int, Request]]) -> None:
+        """Start runs, behind those in flight; their numbers differ from all earlier ones and from `HELLO`."""
         assert self._transport is not None  # noqa: S101 - ready
-        self._number = number
-        self._timer = asyncio.get_running_loop().call_later(self._limits.time_seconds, self._look_again)
-        self._transport.write(request.frame(number))
+        if not self._numbers:
+            self._deadline = monotonic() + self._limits.time_seconds
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._limits.time_seconds, self._look)
+        frames: list[bytes] = []
+        for number, request in requests:
+            self._numbers.append(number)
+            frames += request.frame(number)
+        self._transport.write(b"".join(frames))
 
     def kill(self) -> None:
         """End the process immediately, if it still runs."""
@@ -121,13 +150,25 @@ class SandboxProcess(asyncio.Protocol):
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
-    def _look_again(self) -> None:
-        # If the event loop was late, the reply may be there already: the loop reads before the next timer.
-        self._timer = asyncio.get_running_loop().call_later(_SECOND_LOOK_SECONDS, self._end_late)
-
-    def _end_late(self) -> None:
-        self.is_late = True
+    def end_exhausted(self) -> None:
+        """End the process after a run that used its memory; the runs behind it have not begun."""
+        self.is_exhausted = True
         self.kill()
+
+    def _look(self) -> None:
+        """End a late process. The timer is not moved by each run: it looks once, and again at the present deadline."""
+        self._timer = None
+        if not self._numbers:
+            return
+        left = self._deadline - monotonic()
+        if left <= 0:
+            if self._looked_at == self._deadline:
+                self.is_late = True
+                self.kill()
+                return
+            # If the event loop was late, the reply may be there already: the loop reads before the next timer.
+            self._looked_at, left = self._deadline, _SECOND_LOOK_SECONDS
+        self._timer = asyncio.get_running_loop().call_later(left, self._look)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -144,24 +185,44 @@ class SandboxProcess(asyncio.Protocol):
         if not self._is_open:
             return
         self._received += data
-        if len(self._received) < REPLY.size:
-            return
-        number, status, of_head, of_payload = REPLY.unpack_from(self._received)
-        size = REPLY.size + of_head + of_payload
-        is_valid = self._timer is not None and number == self._number and of_head <= HEAD_MAX
-        if not is_valid or of_payload > PAYLOAD_MAX or len(self._received) > size:
+        replies = self._complete()
+        if replies is None:
             self.kill()
-        elif len(self._received) == size:
-            reply = bytes(self._received)
-            self._received.clear()
-            self._stop_timer()
-            head = reply[REPLY.size : REPLY.size + of_head]
-            self._take(status, head, reply[REPLY.size + of_head :])
-
-    def _take(self, status: int, head: bytes, payload: bytes) -> None:
-        if self._number != HELLO:
-            self._owner.process_replied(self, status, head, payload)
             return
+        for reply in replies:
+            self._numbers.popleft()
+            self._deadline = monotonic() + self._limits.time_seconds
+            if self.way:
+                self._owner.process_replied(self, reply)
+            else:
+                self._take_hello(reply.head)
+            if not self._is_open:
+                return
+
+    def _complete(self) -> list[ProcessReply] | None:
+        """Remove and return the complete replies; None if the child broke the framing.
+
+        All are read before the owner sees the first one: it sends new requests then, to which nothing that is here
+        already may be a reply.
+        """
+        received, replies, at = self._received, list[ProcessReply](), 0
+        for number in self._numbers:
+            if len(received) < at + REPLY.size:
+                break
+            given, status, microseconds, of_head, of_payload = REPLY.unpack_from(received, at)
+            if given != number or of_head > HEAD_MAX or of_payload > PAYLOAD_MAX:
+                return None
+            head, end = at + REPLY.size, at + REPLY.size + of_head + of_payload
+            if len(received) < end:
+                break
+            parts = bytes(received[head : head + of_head]), bytes(received[head + of_head : end])
+            replies.append(ProcessReply(status, microseconds, *parts))
+            at = end
+        del received[:at]
+        return None if received and len(replies) == len(self._numbers) else replies
+
+    def _take_hello(self, head: bytes) -> None:
+        self._stop_timer()
         try:
             self.way = msgspec.json.decode(head, type=dict[str, str])["way"]
         except (msgspec.DecodeError, KeyError):
@@ -172,6 +233,6 @@ class SandboxProcess(asyncio.Protocol):
 
 def command(paths: Sequence[str], limits: Limits) -> list[str]:
     """Return the command of a child. Its module paths are passed as code, because its environment is empty."""
-    call = f"main({limits.time_seconds!r}, {limits.memory_bytes})"
+    call = f"main({limits.time_seconds!r}, {limits.memory_bytes}, {os.getpid()})"
     code = f"import sys; sys.path[:0] = {list(paths)!r}; from tidings.sandbox.child import main; {call}"
     return [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", code]

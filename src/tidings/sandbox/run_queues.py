@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The order in which scripts run: endpoints take turns, each has one script at a time, and timeouts cost a wait."""
+"""The order in which scripts run: endpoints take turns, each has one script at a time, and costly runs cost a wait.
+
+A run is costly if it used all its time or memory, or ended its process.
+
+A turn is one run, or a few of an endpoint whose runs are quick: they are sent to the process together, which saves most
+of the wake-ups. How long a run took is the word of its process. One that lies takes at most the time of a few runs.
+"""
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tidings.model.transformation import ScriptError
@@ -12,11 +18,17 @@ from tidings.sandbox.requests import Request, Returned
 Result = Returned | ScriptError | None
 """The result of a run; None if no process was free in time, so the script did not run."""
 
-TIMEOUTS_FREE: Final = 3
-"""After this many timeouts in a row, a key waits before its next run."""
+COSTLY_FREE: Final = 3
+"""After this many costly runs in a row, a key waits before its next one."""
 _WAIT_MAX_SECONDS: Final = 60.0
+_TOGETHER: Final = 8
+"""The runs of one key in a turn, at most, if they are quick."""
+_TOGETHER_BYTES: Final = 256 << 10
+_QUICK_MICROSECONDS: Final = 5_000
+_QUICK_RUNS: Final = 8
+"""After this many quick runs in a row, the runs of a key are quick."""
 _REMEMBERED_MAX: Final = 4_096
-"""Keys without a run whose timeouts are remembered."""
+"""Keys without a run whose costly ones are remembered."""
 
 
 class ScriptRun:
@@ -72,16 +84,28 @@ class ScriptRun:
 
 
 class _Key:
-    __slots__ = ("is_lined_up", "is_running", "runs", "timeouts", "until")
+    __slots__ = ("costly", "is_lined_up", "is_running", "quick_runs", "runs", "until")
 
     def __init__(self) -> None:
         self.runs: deque[ScriptRun] = deque()
         self.is_running = False
         self.is_lined_up = False
         """Whether the key is among the ready or the blocked ones."""
-        self.timeouts = 0
+        self.quick_runs = 0
+        """Consecutive quick runs."""
+        self.costly = 0
         self.until = 0.0
         """The time before which no run of this key starts."""
+
+    def take(self, most: int) -> list[ScriptRun]:
+        """Remove and return the runs to send together: one, or up to `most` if they are quick."""
+        taken = [self.runs.popleft()]
+        if self.quick_runs < _QUICK_RUNS:
+            return taken
+        size = taken[0].request.size
+        while self.runs and len(taken) < most and (size := size + self.runs[0].request.size) <= _TOGETHER_BYTES:
+            taken.append(self.runs.popleft())
+        return taken
 
 
 class RunQueues:
@@ -98,8 +122,13 @@ class RunQueues:
         return len(self._ready)
 
     @property
+    def total(self) -> int:
+        """The number of waiting runs."""
+        return sum(len(key.runs) for key in self._keys.values())
+
+    @property
     def unblocked_at(self) -> float | None:
-        """When the next key may run again that waits for its timeouts."""
+        """When the next key may run again that waits because of its costly runs."""
         return self._blocked[0][0] if self._blocked else None
 
     def waiting(self, key: str) -> int:
@@ -122,8 +151,8 @@ class RunQueues:
         if key is not None and run in key.runs:
             key.runs.remove(run)
 
-    def next(self, now: float) -> ScriptRun | None:
-        """Remove and return the run to start next, or None."""
+    def next(self, now: float) -> list[ScriptRun]:
+        """Remove and return the runs of one key to start next; none if none may start."""
         while self._blocked and self._blocked[0][0] <= now:
             self._ready.append(heapq.heappop(self._blocked)[1])
         while self._ready:
@@ -134,24 +163,34 @@ class RunQueues:
             key.is_lined_up = False
             if key.runs:
                 key.is_running = True
-                return key.runs.popleft()
+                return key.take(_TOGETHER)
             self._leave(name, key)
-        return None
+        return []
 
-    def repeat(self, run: ScriptRun, now: float) -> None:
-        """Put a run back that ended through no fault of its own."""
-        key = self._keys[run.key]
-        key.is_running = False
-        key.runs.appendleft(run)
-        self._line_up(run.key, key, now)
+    def more(self, name: str, running: int) -> list[ScriptRun]:
+        """Remove and return more runs of a running key, to follow its last ones; none while other keys wait."""
+        key = self._keys[name]
+        if 2 * running > _TOGETHER or not key.runs or self._ready or key.quick_runs < _QUICK_RUNS:
+            return []
+        return key.take(_TOGETHER - running)
 
-    def finished(self, name: str, now: float, *, timed_out: bool) -> None:
-        """Record the end of a key's run."""
+    def repeat(self, runs: Sequence[ScriptRun], name: str) -> None:
+        """Put runs of a running key back, before its waiting ones: they ended through no fault of their own."""
+        self._keys[name].runs.extendleft(reversed(runs))
+
+    def record(self, name: str, now: float, *, is_costly: bool, microseconds: int) -> None:
+        """Record the result of a key's run."""
+        key = self._keys[name]
+        is_quick = not is_costly and microseconds <= _QUICK_MICROSECONDS
+        key.quick_runs = key.quick_runs + 1 if is_quick else 0
+        key.costly = key.costly + 1 if is_costly else 0
+        if key.costly >= COSTLY_FREE:
+            key.until = now + min(_WAIT_MAX_SECONDS, 2.0 ** min(key.costly - COSTLY_FREE, 10))
+
+    def finished(self, name: str, now: float) -> None:
+        """End the turn of a key, after its last result was recorded or its runs were put back."""
         key = self._keys[name]
         key.is_running = False
-        key.timeouts = key.timeouts + 1 if timed_out else 0
-        if key.timeouts >= TIMEOUTS_FREE:
-            key.until = now + min(_WAIT_MAX_SECONDS, 2.0 ** min(key.timeouts - TIMEOUTS_FREE, 10))
         if key.runs:
             self._line_up(name, key, now)
         else:
@@ -174,8 +213,8 @@ class RunQueues:
             self._ready.append(name)
 
     def _leave(self, name: str, key: _Key) -> None:
-        """Forget a key without runs, except for its timeouts."""
-        if not (key.timeouts or key.is_lined_up):
+        """Forget a key without runs, except for its costly runs."""
+        if not (key.costly or key.is_lined_up):
             del self._keys[name]
 
     def _make_room(self) -> None:
