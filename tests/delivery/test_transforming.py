@@ -17,6 +17,7 @@ from delivery.client_kit import until
 from delivery.test_health import again, record
 from delivery.test_role import Door
 from message_path import Path, add_app, add_endpoint, running, terms
+from tidings.model.attempt_headers import from_text
 from tidings.model.transformation import Script, Webhook
 from tidings.observe import counters
 from tidings.sandbox import pool
@@ -39,6 +40,10 @@ class Recording(Door):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.echo = ""
+        """Lines of headers in each response."""
+        self.held: asyncio.Event | None = None
+        """What each response waits for."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._record, "127.0.0.1", 0)
@@ -51,7 +56,9 @@ class Recording(Door):
                 headers = {name.lower(): value for name, value in (field.split(": ", 1) for field in fields)}
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.requests.append((line, headers, body))
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok" % self.status)
+                if self.held is not None:
+                    await self.held.wait()
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n%b\r\nok" % (self.status, self.echo.encode()))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -240,3 +247,164 @@ async def test_a_stop_returns_transformed_sends_unsent(db: Database) -> None:
         rows = await path.rows("SELECT lease, attempts FROM delivery")
     assert [(None, 0)] == rows
     assert sandbox.processes == []
+
+
+ENDLESS = "function handler() { for (;;); }"
+PLAIN = "function handler(w) { return w }"
+
+
+async def test_a_change_of_the_script_during_a_run_returns_the_send_and_the_new_script_changes_it(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        await transform(db, app, endpoint, ENDLESS)
+        async with transforming(db, seconds=60.0, processes=2, lease_grace=90.0) as (path, sandbox):
+            await path.send(app)
+            await until(lambda: sandbox.running > 0)
+            await transform(db, app, endpoint, "function handler(w) { w.payload = 'new'; return w }")
+            path.routing.drop(app)
+            assert path.delivery is not None
+            path.delivery.refresh([endpoint])
+            os.kill(sandbox.processes[0], signal.SIGKILL)  # the run that nobody waits for occupies the endpoint
+            await path.until("delivery", 0)
+            statuses = [row[0] for row in await path.rows(_ATTEMPTS)]
+    assert [0] == statuses
+    assert [b"new"] == [body for _, _, body in door.requests]
+
+
+@pytest.mark.parametrize("change", ["disabled = 1", "deleted_at = 1"])
+async def test_nothing_is_sent_to_an_endpoint_that_is_disabled_or_deleted_during_a_run(
+    db: Database, change: str
+) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        endpoint = await add_endpoint(db, app, door.url)
+        await transform(db, app, endpoint, ENDLESS)
+        async with transforming(db, seconds=60.0, lease_grace=90.0) as (path, sandbox):
+            await path.send(app)
+            await until(lambda: sandbox.running > 0)
+            async with db.write() as tx:
+                await apps.advance_routing_version(tx, app, 0)  # type: ignore[arg-type] # an id
+                await tx.run(f"UPDATE endpoint SET {change}")
+            path.routing.drop(app)
+            assert path.delivery is not None
+            path.delivery.refresh([endpoint])
+            await path.until("delivery", 0)
+            assert await path.count("attempt") == 0
+    assert door.requests == []
+
+
+async def test_a_stop_returns_sends_that_wait_for_a_process_without_waiting_for_them(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        await transform(db, app, await add_endpoint(db, app, door.url), ENDLESS)
+        async with transforming(db, seconds=60.0, lease_grace=90.0) as (path, sandbox):
+            for _ in range(3):
+                await path.send(app)
+            await until(lambda: sandbox.running > 0)
+            assert path.delivery is not None
+            path.delivery.quiesce()
+            await path.until("delivery WHERE lease IS NULL", 2)
+            assert path.delivery.queues.in_flight == 1
+        rows = await path.rows("SELECT lease, attempts FROM delivery")
+    assert [(None, 0)] * 3 == rows
+
+
+async def test_a_retry_and_a_resend_run_the_script_with_the_labels_of_the_message(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        door.status = 500
+        endpoint = await add_endpoint(db, app, door.url)
+        await transform(db, app, endpoint, "function handler(w) { w.payload = w.eventType + w.channels; return w }")
+        async with transforming(db, schedule=(1, 600)) as (path, _):
+            accepted = await path.send(app, event_type="invoice.paid")
+            await path.until("attempt", 2)
+            await again(path, accepted.id, endpoint, app)
+            await path.until("attempt", 3)
+    assert [b"invoice.paidnull"] * 3 == [body for _, _, body in door.requests]
+
+
+async def test_the_method_that_a_script_chose_is_recorded_and_its_headers_stay_secret(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        code = "function handler(w) { w.method = 'PATCH'; w.headers['X-Key'] = w.env.KEY; return w }"
+        await transform(db, app, await add_endpoint(db, app, door.url), code, KEY="a-long-secret")
+        async with transforming(db) as (path, _):
+            door.echo = "X-Echo: a-long-secret\r\n"
+            await path.send(app)
+            await path.settled()
+            [(stored,)] = await path.rows("SELECT headers FROM attempt")
+    headers = from_text(stored)
+    assert headers is not None
+    assert (headers.method, headers.configured, headers.is_truncated) == ("PATCH", ("X-Key",), False)
+    assert "a-long-secret" not in stored
+    assert door.requests[0][0].startswith("PATCH ")
+
+
+async def test_a_request_with_post_records_no_headers_when_it_succeeds(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        await transform(
+            db, app, await add_endpoint(db, app, door.url), "function handler(w) { w.payload = 1; return w }"
+        )
+        async with transforming(db) as (path, _):
+            await path.send(app)
+            await path.settled()
+            assert [(None,)] == await path.rows("SELECT headers FROM attempt")
+
+
+LARGER = "function handler(w) { w.payload = 'x'.repeat(50_000) + w.payload.n; return w }"
+
+
+async def test_payloads_that_a_script_enlarges_count_in_memory_until_they_are_sent(db: Database) -> None:
+    app = await add_app(db)
+    async with Recording() as door:
+        door.held = asyncio.Event()
+        await transform(db, app, await add_endpoint(db, app, door.url), LARGER)
+        async with transforming(db, timeout=60.0, lease_grace=90.0, memory_bytes=120_000) as (path, _):
+            assert path.delivery is not None
+            budget = path.delivery.queues.budget
+            for number in range(5):
+                await path.send(app, payload=b'{"n":%d}' % number)
+            await until(lambda: len(door.requests) == 2)
+            await until(lambda: bool(budget.listeners))
+            assert 100_002 == budget.held_bytes
+            door.held.set()
+            await path.until("delivery", 0)
+            await until(lambda: budget.held_bytes == 0)
+            assert not budget.listeners
+            statuses = [row[0] for row in await path.rows(_ATTEMPTS)]
+    assert [0] * 5 == statuses
+    assert {b"x" * 50_000 + b"%d" % number for number in range(5)} == {body for _, _, body in door.requests}
+
+
+async def test_small_payloads_of_other_scripts_do_not_wait_for_memory(db: Database) -> None:
+    large, small = await add_app(db), await add_app(db)
+    async with Recording() as door, Recording() as other:
+        door.held = asyncio.Event()
+        await transform(db, large, await add_endpoint(db, large, door.url), LARGER)
+        await transform(db, small, await add_endpoint(db, small, other.url), PLAIN)
+        async with transforming(db, timeout=60.0, lease_grace=90.0, memory_bytes=60_000) as (path, _):
+            for _ in range(3):
+                await path.send(large)
+            await until(lambda: len(door.requests) == 1)
+            await path.send(small)
+            await until(lambda: len(other.requests) == 1)
+            door.held.set()
+            await path.until("delivery", 0)
+
+
+async def test_a_send_that_waits_too_long_for_memory_returns_without_an_attempt(db: Database) -> None:
+    app = await add_app(db)
+    before = counters["transformations.unstarted"]
+    async with Recording() as door:
+        door.held = asyncio.Event()
+        await transform(db, app, await add_endpoint(db, app, door.url), LARGER)
+        async with transforming(db, timeout=60.0, lease_grace=2.0, memory_bytes=60_000) as (path, _):
+            for _ in range(2):
+                await path.send(app)
+            await until(lambda: counters["transformations.unstarted"] > before)
+            assert await path.count("attempt") == 0
+            door.held.set()
+            await path.until("delivery", 0)
+            assert [0, 0] == [row[0] for row in await path.rows(_ATTEMPTS)]

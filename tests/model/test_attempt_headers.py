@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The recorded headers of an attempt: bounded, masked, and read as they were written."""
 
+import json
+
 import pytest
 
 from tidings.model.attempt_headers import (
     HEADERS_BYTES,
     MASK,
+    METHODS,
     AttemptHeaders,
     block_of,
     configured,
@@ -27,6 +30,19 @@ def test_headers_are_read_as_they_were_written() -> None:
     assert headers == found
     assert from_text(None) is None
     assert (("svix-id", "msg_1"), ("svix-timestamp", "17"), ("svix-signature", "v1,a=")) == found.signed("msg_1")
+
+
+@pytest.mark.parametrize("is_truncated", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_method_is_stored_so_that_older_nodes_read_the_rest(method: str, *, is_truncated: bool) -> None:
+    text = to_text(AttemptHeaders("svix", 17, "v1,a=", (), (), is_truncated, method))
+
+    found = from_text(text)
+
+    assert found is not None
+    assert (method, is_truncated) == (found.method, found.is_truncated)
+    assert is_truncated == (json.loads(text)[5] > 0), "as a node of 0.1.0 reads it"
+    assert 6 == len(json.loads(text))
 
 
 def test_lines_are_split_into_names_and_values() -> None:

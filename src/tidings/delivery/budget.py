@@ -5,8 +5,8 @@ A transaction reserves capacity for the rows that it leases. The reservation end
 the transaction fails, so the bounds also hold for concurrent transactions.
 
 All deliveries of a message share its payload, so a large payload counts once. Each delivery over TLS adds its size
-again: the encrypted copy stays in a buffer until the receiver reads it. Small payloads count only as deliveries, so
-they never wait for large ones.
+again: the encrypted copy stays in a buffer until the receiver reads it. A large payload that a script made counts for
+its delivery alone. Small payloads count only as deliveries, so they never wait for large ones.
 """
 
 import random
@@ -46,13 +46,14 @@ class MemoryBudget:
     """Counts the deliveries and the bytes of large payloads in memory, held and reserved."""
 
     __slots__ = (
+        "_changed",
         "_copies",
         "_deliveries",
         "_payload_bytes",
         "_payloads",
         "held",
         "held_bytes",
-        "on_bytes_freed",
+        "listeners",
         "on_settled",
         "reserved",
         "reserved_bytes",
@@ -66,6 +67,8 @@ class MemoryBudget:
         """Large payloads by message id, each with the deliveries that share it."""
         self._copies: set[Delivery] = set()
         """Deliveries over TLS with a large payload: each has an encrypted copy."""
+        self._changed: dict[Delivery, int] = {}
+        """The bytes of large payloads that scripts made, by delivery."""
         self.held = 0
         self.held_bytes = 0
         self.reserved = 0
@@ -74,8 +77,8 @@ class MemoryBudget:
         """Deliveries that have been sent or returned, and are not settled yet: while the writer is busy, they wait."""
         self.on_settled: Callable[[], None] | None = None
         """Called when deliveries have been settled."""
-        self.on_bytes_freed: Callable[[], None] | None = None
-        """Called when bytes of large payloads have been freed; None while no endpoint waits for them."""
+        self.listeners: set[Callable[[], None]] = set()
+        """Called when bytes of large payloads have been freed; empty while nothing waits for them."""
 
     @property
     def free(self) -> int:
@@ -107,8 +110,8 @@ class MemoryBudget:
         """Release a reservation of deliveries and payload bytes."""
         self.reserved -= deliveries
         self.reserved_bytes -= payload_bytes
-        if payload_bytes and self.on_bytes_freed is not None:
-            self.on_bytes_freed()
+        if payload_bytes:
+            self._notify()
 
     def reserve_payload(self, size: int) -> int | None:
         """Reserve a large payload, which all deliveries of its message share; return its bytes, or None if too large.
@@ -154,6 +157,9 @@ class MemoryBudget:
     def remove(self, delivery: Delivery) -> None:
         """Subtract a delivery that leaves memory."""
         self.held -= 1
+        if self._changed and (changed := self._changed.pop(delivery, 0)):
+            self.held_bytes -= changed
+            self._notify()
         size = len(delivery.payload)
         if size <= LARGE:
             return
@@ -165,8 +171,27 @@ class MemoryBudget:
         if delivery in self._copies:
             self._copies.discard(delivery)
             self.held_bytes -= size
-        if self.on_bytes_freed is not None:
-            self.on_bytes_freed()
+        self._notify()
+
+    def add_changed(self, delivery: Delivery, size: int, url: str) -> int:
+        """Count the payload that a script made of a delivery in memory, until that leaves.
+
+        `url` is where it is sent. Returns 0, or the bytes that it needs if it does not fit. Beside nothing but the
+        delivery's own payload, one of any size fits.
+        """
+        if size <= LARGE:
+            return 0
+        needed = 2 * size if _is_encrypted(url) else size
+        own = len(delivery.payload) + copy_bytes(len(delivery.payload), delivery.receiver)
+        if needed > self.free_bytes and self.held_bytes + self.reserved_bytes > own:
+            return needed
+        self._changed[delivery] = needed
+        self.held_bytes += needed
+        return 0
+
+    def _notify(self) -> None:
+        for listener in tuple(self.listeners) if self.listeners else ():
+            listener()
 
     def remove_and_clear(self, delivery: Delivery) -> None:
         """Subtract a delivery that will not be sent from memory, and drop its reference to a large payload."""
@@ -181,7 +206,11 @@ def copy_bytes(size: int, receiver: Receiver) -> int:
 
 
 def _copies(receiver: Receiver) -> bool:
-    return receiver.url.startswith("https:")
+    return _is_encrypted(receiver.url)
+
+
+def _is_encrypted(url: str) -> bool:
+    return url.startswith("https:")
 
 
 def fair_shares(capacities: Sequence[tuple[str, int]], most: int) -> list[tuple[str, int]]:

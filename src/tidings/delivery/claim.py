@@ -4,7 +4,7 @@
 Each batch takes the same steps: look, choose endpoints, lease, load payloads, fill the queues, plan the next look.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,7 @@ from tidings.model.lease import Leases
 from tidings.model.routing import Receiver
 from tidings.observe import RepeatedWork, count, failure
 from tidings.storage.drivers.database import Database, Row, StorageError, Write
-from tidings.storage.tables import deliveries
+from tidings.storage.tables import deliveries, intake
 from tidings.storage.tables.deliveries import SettledDelivery
 from tidings.storage.tables.index_order import use_index_order
 
@@ -216,6 +216,7 @@ class Claimer:
             found.append(_delivery(row, batch, batch.receivers[endpoint_id], payload or b""))
         if unsent:
             await deliveries.return_unsent(tx, unsent, 0)
+        await _label(tx, batch.deliveries)
 
     def _fill(self, batch: ClaimBatch, backlogs: Backlogs) -> None:
         """Pass claimed deliveries to their destinations, and update the queues."""
@@ -249,6 +250,15 @@ def _delivery(row: Row, batch: ClaimBatch, receiver: Receiver, payload: bytes) -
         row["task_id"],
         batch.leased_at - max(0, batch.now - row["due_at"]) / SECOND,
     )
+
+
+async def _label(tx: Write, batch: Sequence[Delivery]) -> None:
+    """Give deliveries to transformed endpoints the event type and the channels: their scripts see them."""
+    transformed = [each for each in batch if each.receiver.is_transformed]
+    if transformed:
+        labels = await intake.labels(tx, sorted({each.msg_id for each in transformed}))
+        for each in transformed:
+            each.labels = labels.get(each.msg_id)
 
 
 def _order(row: Row) -> tuple[int, str]:

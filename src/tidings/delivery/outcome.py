@@ -13,9 +13,8 @@ from tidings.clock import SECOND
 from tidings.core.health_recorder import FAILING_AFTER, HealthEvent, HealthEventKind
 from tidings.delivery.framing import headers_of
 from tidings.delivery.pending_request import Reply
-from tidings.model.attempt_headers import block_of, configured, encoded, fitting, is_plain, masked
+from tidings.model.attempt_headers import ConfiguredHeaders, block_of, encoded, fitting, is_plain, masked
 from tidings.model.delivery import Delivery
-from tidings.model.routing import Receiver
 from tidings.storage.tables.deliveries import SettledDelivery
 from tidings.storage.tables.settlement import AttemptRow
 
@@ -140,13 +139,14 @@ def response_text(body: bytes) -> str:
     return base64.b64encode(kept).decode() if "\0" in text else text
 
 
-def recorded_headers(receiver: Receiver, timestamp: int, signed: bytes, reply: Reply, family: str) -> str:
+def recorded_headers(
+    own: ConfiguredHeaders, timestamp: int, signed: bytes, reply: Reply, family: str, *, method: str = "POST"
+) -> str:
     """Return the headers of an attempt for storage: no configured values, no secrets, and bounded bytes.
 
-    `timestamp` is in seconds; `family` is the prefix of the signature headers. Without a response the request may not
-    have been sent.
+    `own` are the headers of the endpoint and of its script, `timestamp` is in seconds, and `family` is the prefix of
+    the signature headers. Without a response the request may not have been sent.
     """
-    own = configured(receiver.headers)
     head = reply.head
     first, end = head.find(b"\r\n"), head.find(b"\r\n\r\n")
     block = head[first + 2 : end] if 0 <= first < end else b""
@@ -156,7 +156,7 @@ def recorded_headers(receiver: Receiver, timestamp: int, signed: bytes, reply: R
     else:
         kept, has_more = fitting(masked(headers_of(head), own.secrets))
         text, is_truncated = block_of(kept), is_truncated or has_more
-    return encoded(family, timestamp, signed.decode(), own.names, text, is_truncated=is_truncated)
+    return encoded(family, timestamp, signed.decode(), own.names, text, is_truncated=is_truncated, method=method)
 
 
 def next_wait_ms(schedule: Sequence[int], attempts: int, hint: RetryHint, *, now: int, chance: float) -> int | None:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Endpoints whose due payloads do not fit into memory: claim for them as soon as enough bytes are freed.
 
-They wait in order. Once per loop iteration in which bytes were freed, the first endpoints are woken whose payloads fit
+All wait in order. Once per loop iteration in which bytes were freed, the first endpoints are woken whose payloads fit
 beside each other, so that the others lease no rows in vain. The end of a claim causes the same check: bytes may have
 been freed during the claim, and an endpoint that was woken may not have used its bytes.
+
+Sends whose payload a script has made too large wait in the same way, among themselves, each under a name of its own.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ class PayloadWaiters:
     def add(self, endpoint_id: str, needed: int) -> None:
         """Append an endpoint, or change what a waiting one needs."""
         self._waiting[endpoint_id] = needed
-        self._budget.on_bytes_freed = self.check
+        self._budget.listeners.add(self.check)
 
     def discard(self, endpoint_id: str) -> None:
         """Remove an endpoint if it waits."""
@@ -46,7 +48,7 @@ class PayloadWaiters:
         for endpoint_id in woken:
             del self._waiting[endpoint_id]
         if not self._waiting:
-            self._budget.on_bytes_freed = None
+            self._budget.listeners.discard(self.check)
         if woken:
             self._wake(woken)
 

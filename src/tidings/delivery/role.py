@@ -115,13 +115,14 @@ class DeliveryRole:
         self.settler = SettleBatcher(db, clock, self.health, self.schedule, tuning)
         send_options = SendOptions(options.schedule, options.whitelabel, options.gone_disables, options.attempt_headers)
         sender = Sender(self._client, clock, send_options, self, self.health.failing)
-        parts_of_scripts = TransformingParts(db, clock, sandbox or Sandbox(), options.max_wait, routing.encryption)
-        sender.transforming = Transforming(parts_of_scripts, sender, self)
         memory_limits = MemoryLimits(
             options.concurrency, options.memory, options.max_wait, options.memory_bytes, options.in_flight
         )
         self.queues = EndpointQueues(memory_limits, clock, sender, self.settler, self.schedule, tuning)
         self.settler.count_in(self.queues.budget)
+        parts_of_scripts = TransformingParts(db, clock, sandbox or Sandbox(), options.max_wait, routing.encryption)
+        self._transforming = Transforming(parts_of_scripts, sender, self, self.queues.budget)
+        sender.transforming = self._transforming
         self.pacer = Pacer(clock, self.queues)
         parts = ClaimParts(self.schedule, self.queues, self.pacer, self.settler)
         lease_terms = LeaseTerms(self._leases, options.lease_ms)
@@ -148,8 +149,7 @@ class DeliveryRole:
     def refresh(self, endpoint_ids: Iterable[str]) -> None:
         """Return the waiting deliveries of endpoints that were changed, disabled or deleted, and claim again."""
         for endpoint_id in endpoint_ids:
-            self.queues.evict(endpoint_id)
-            self.pacer.evict(endpoint_id)
+            self._return_unsent(endpoint_id)
         self.schedule.wake()
 
     def ended(self, result: SendResult) -> None:
@@ -157,8 +157,7 @@ class DeliveryRole:
         self.settler.add(result)
         receiver = result.delivery.receiver
         if result.health_events and any(event.kind in DISABLING for event in result.health_events):
-            self.queues.evict(receiver.id)
-            self.pacer.evict(receiver.id)
+            self._return_unsent(receiver.id)
         if self.queues.finish(result.delivery, unanswered=result.unanswered):
             result.health_events = (*result.health_events, HealthEvent(HealthEventKind.UNREACHABLE, receiver))
 
@@ -173,6 +172,7 @@ class DeliveryRole:
         self.schedule.close()
         self.settler.return_unsent(self.queues.close())
         self.queues.return_paced(self.pacer.close())
+        self._transforming.return_waiting()
 
     async def stop(self, *, grace: float) -> None:
         """Quiesce, wait up to `grace` seconds for sends in flight, settle them, and return the rest unsent."""
@@ -194,6 +194,11 @@ class DeliveryRole:
 
     def _evict(self, endpoint_id: str) -> None:
         """Return the waiting deliveries of a disabled endpoint; the next claim discards them."""
+        self._return_unsent(endpoint_id)
+        self.schedule.wake()
+
+    def _return_unsent(self, endpoint_id: str) -> None:
+        """Return the deliveries of an endpoint that wait, or whose request a script still has to make."""
         self.queues.evict(endpoint_id)
         self.pacer.evict(endpoint_id)
-        self.schedule.wake()
+        self._transforming.evict(endpoint_id)

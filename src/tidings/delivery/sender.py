@@ -27,6 +27,7 @@ from tidings.delivery.outcome import (
 from tidings.delivery.protocols import SendListener
 from tidings.delivery.transforming import Transforming
 from tidings.model.attempt import MessageStatus
+from tidings.model.attempt_headers import configured
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.model.transformation import Transformed
@@ -36,6 +37,9 @@ _NO_DIRECTIVE: Final = ReceiverDirective.NONE
 _CANCELED: Final = "canceled by the transformation; no request was made"
 _MAX_COMPILED: Final = 4_096
 """Request targets that are cached."""
+_MAX_CHANGED: Final = 256
+"""The same of scripts, which may have other headers for each message."""
+_ChangedKey = tuple[Receiver, str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Sender:
         self.transforming: Transforming | None = None
         """Runs the scripts of endpoints that have one."""
         self._targets: dict[Receiver, RequestTarget] = {}
+        self._changed_targets: dict[_ChangedKey, RequestTarget] = {}
 
     def start(self, delivery: Delivery) -> Cancellable:
         """Sign a message and send it; never raises, because a request that cannot be formed is a failed attempt."""
@@ -117,10 +122,7 @@ class Sender:
         signed = b""
 
         def done(reply: Reply) -> None:
-            result = self._result(delivery, began, signed, reply)
-            if changed is not None and result.attempt is not None:
-                result.attempt = result.attempt._replace(url=changed.url)
-            self._listener.ended(result)
+            self._listener.ended(self._result(delivery, began, signed, reply, changed))
 
         try:
             target = self._targets.get(receiver) or self._compiled(receiver)
@@ -142,13 +144,19 @@ class Sender:
         """Return the target of a transformed request; that of the endpoint if only the payload changed."""
         if changed.method == "POST" and changed.url == receiver.url and not changed.headers:
             return target
-        return compile_target(
-            changed.url,
-            version=__version__,
-            headers=dict((*receiver.headers, *changed.headers)),
-            whitelabel=self._options.whitelabel,
-            method=changed.method,
-        )
+        key = receiver, changed.method, changed.url, changed.headers
+        found = self._changed_targets.get(key)
+        if found is None:
+            if len(self._changed_targets) >= _MAX_CHANGED:
+                self._changed_targets.clear()
+            found = self._changed_targets[key] = compile_target(
+                changed.url,
+                version=__version__,
+                headers=dict((*receiver.headers, *changed.headers)),
+                whitelabel=self._options.whitelabel,
+                method=changed.method,
+            )
+        return found
 
     def _compiled(self, receiver: Receiver) -> RequestTarget:
         if len(self._targets) >= _MAX_COMPILED:
@@ -161,7 +169,9 @@ class Sender:
             self._failing.add(receiver.id)
         return target
 
-    def _result(self, delivery: Delivery, began: int, signed: bytes, reply: Reply) -> SendResult:
+    def _result(
+        self, delivery: Delivery, began: int, signed: bytes, reply: Reply, changed: Transformed | None = None
+    ) -> SendResult:
         delivered = is_delivered(reply.status) and not reply.is_invalid
         directive = self._directive(reply)
         is_normal = directive is _NO_DIRECTIVE
@@ -176,9 +186,10 @@ class Sender:
             duration_ms=reply.duration_ms,
             next_at=next_at if not delivery.manual or delivered or not is_normal else delivery.retry_at,
         )
-        if (not delivered or delivery.manual or self._records_every) and signed:
-            recorded = recorded_headers(delivery.receiver, began // SECOND, signed, reply, self._family)
-            attempt = attempt.with_headers(recorded)
+        if changed is not None:
+            attempt = attempt._replace(url=changed.url)
+        if (not delivered or delivery.manual or self._records_every or _has_other_method(changed)) and signed:
+            attempt = attempt.with_headers(self._recorded(delivery.receiver, began // SECOND, signed, reply, changed))
         if delivered and is_normal and delivery.attempts < FAILING_AFTER:
             return SendResult(delivery, attempt, delivered)
         kinds = health_event_kinds(delivery, directive, delivered=delivered, is_last=next_at is None)
@@ -195,6 +206,14 @@ class Sender:
             ),
         )
 
+    def _recorded(
+        self, receiver: Receiver, timestamp: int, signed: bytes, reply: Reply, changed: Transformed | None
+    ) -> str:
+        if changed is None or not (changed.headers or _has_other_method(changed)):
+            return recorded_headers(configured(receiver.headers), timestamp, signed, reply, self._family)
+        own = configured.__wrapped__((*receiver.headers, *changed.headers))  # not cached: they may differ each time
+        return recorded_headers(own, timestamp, signed, reply, self._family, method=changed.method)
+
     def _directive(self, reply: Reply) -> ReceiverDirective:
         """Return what the receiver requests, also by the status 410."""
         header = reply.webhook_delivery
@@ -210,3 +229,7 @@ class Sender:
         now = self._clock.now()
         wait = next_wait_ms(self._options.schedule, delivery.attempts, hint, now=now, chance=random.random())  # noqa: S311 - jitter
         return None if wait is None else now + wait
+
+
+def _has_other_method(changed: Transformed | None) -> bool:
+    return changed is not None and changed.method != "POST"

@@ -106,6 +106,11 @@ class Attempt:
     """None for most successful attempts."""
     message: Message | None = None
 
+    @property
+    def method(self) -> str:
+        """The method of the request. It is kept with the headers: `POST` if a response with another was expunged."""
+        return "POST" if self.headers is None else self.headers.method
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFilter:

@@ -18,6 +18,8 @@ import msgspec
 
 HEADERS_BYTES: Final = 1_024
 """The most bytes of response headers that are recorded; and the most of configured names."""
+METHODS: Final = ("POST", "PUT", "PATCH")
+"""The methods of requests. A script may choose another one than POST; headers are recorded then, for the method."""
 MASK: Final = "***"
 """Replaces the value of a header that holds a secret."""
 # Parts of the names of headers that hold secrets: `set-cookie`, `x-amz-security-token` and the like. In lower case: to
@@ -44,6 +46,8 @@ class AttemptHeaders:
     """The headers of the response, in their order; secrets are masked."""
     is_truncated: bool
     """Whether names or response headers were left out."""
+    method: str = "POST"
+    """The method of the request, one of `METHODS`."""
 
     def signed(self, msg_id: str) -> tuple[Header, ...]:
         """Return the signature headers as they were sent."""
@@ -113,18 +117,36 @@ _decoder: Final = msgspec.json.Decoder(_Stored)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def encoded(
-    family: str, timestamp: int, signature: str, names: tuple[str, ...], block: str, *, is_truncated: bool
+def encoded(  # noqa: PLR0913 - the parts of the stored form
+    family: str,
+    timestamp: int,
+    signature: str,
+    names: tuple[str, ...],
+    block: str,
+    *,
+    is_truncated: bool,
+    method: str = "POST",
 ) -> str:
-    """Return headers as stored: a JSON array. `block` has the lines of the response's headers."""
-    return _encode((family, timestamp, signature, names, block, 1 if is_truncated else 0)).decode()
+    """Return headers as stored: a JSON array. `block` has the lines of the response's headers.
+
+    The last number has the method: it is 2 times the place in `METHODS`, negative unless headers were left out, and
+    then one more. Nodes of 0.1.0 know 1 for headers that were left out, and read any other positive number like it.
+    """
+    place = 2 * METHODS.index(method)
+    return _encode((family, timestamp, signature, names, block, place + 1 if is_truncated else -place)).decode()
 
 
 def to_text(headers: AttemptHeaders) -> str:
     """Return headers as they are stored."""
     names, block = headers.configured, block_of(headers.response)
     return encoded(
-        headers.family, headers.timestamp, headers.signature, names, block, is_truncated=headers.is_truncated
+        headers.family,
+        headers.timestamp,
+        headers.signature,
+        names,
+        block,
+        is_truncated=headers.is_truncated,
+        method=headers.method,
     )
 
 
@@ -132,8 +154,9 @@ def from_text(text: str | None) -> AttemptHeaders | None:
     """Read stored headers; None if there are none."""
     if text is None:
         return None
-    family, timestamp, signature, names, block, is_truncated = _decoder.decode(text)
-    return AttemptHeaders(family, timestamp, signature, names, _headers_in(block), is_truncated > 0)
+    family, timestamp, signature, names, block, last = _decoder.decode(text)
+    method = METHODS[min(abs(last) // 2, len(METHODS) - 1)]
+    return AttemptHeaders(family, timestamp, signature, names, _headers_in(block), last > 0, method)
 
 
 def _headers_in(block: str) -> tuple[Header, ...]:

@@ -251,3 +251,14 @@ async def payloads(tx: Write, msg_ids: Sequence[str], *, limit: int) -> list[Sto
         StoredPayload(row["id"], row["size"], None if row["payload"] is None else bytes(row["payload"]))
         for row in await tx.rows(_PAYLOADS, ids=msg_ids, limit=limit)
     ]
+
+
+_LABELS: Final = "SELECT id, event_type, channels FROM message WHERE id IN :ids ORDER BY id"
+
+
+async def labels(tx: Write, msg_ids: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...] | None]]:
+    """Return the event types and channels of messages, by id."""
+    return {
+        row["id"]: (row["event_type"], None if row["channels"] is None else tuple(json.loads(row["channels"])))
+        for row in await tx.rows(_LABELS, ids=list(msg_ids))
+    }
