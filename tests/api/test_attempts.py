@@ -36,7 +36,7 @@ async def test_an_attempt_has_its_request_and_its_response(api: Api) -> None:
         "endpointId": endpoint,
         "id": attempt,
         "timestamp": found["timestamp"],
-        "x": {"number": 1, "taskId": None, "recordedHeaders": None},
+        "x": {"number": 1, "taskId": None, "method": "POST", "recordedHeaders": None},
     }
     assert expected == found
     assert timestamp_of(attempt) == parse_rfc3339(found["timestamp"])
@@ -62,7 +62,12 @@ async def test_the_recorded_headers_of_an_attempt_are_shown_until_its_response_i
     shown = {"signature": signature, "configured": ["X-Key"], "isTruncated": True}
     of_response = [{"name": "Server", "value": "nginx"}]
     found = (await api.read(path))["x"]
-    assert {"number": None, "taskId": "qtask_1", "recordedHeaders": {**shown, "response": of_response}} == found
+    assert {
+        "number": None,
+        "taskId": "qtask_1",
+        "method": "POST",
+        "recordedHeaders": {**shown, "response": of_response},
+    } == found
     for listed in (f"/app/{app}/attempt/endpoint/{endpoint}", f"/app/{app}/attempt/msg/{msg}"):
         [item] = (await api.read(listed))["data"]
         assert found == item["x"]

@@ -195,6 +195,25 @@ async def _payload(api: Api, msg: str) -> str:
     return bytes(row["payload"]).decode()
 
 
+async def test_the_method_that_a_script_chose_is_shown_and_in_the_command(lite_site: Site) -> None:
+    api, app = lite_site.api, await lite_site.api.app()
+    endpoint, msg = await api.endpoint(app), await api.message(app)
+    attempt = await api.attempt(app, endpoint, msg)
+    path, browser = f"/portal/{app}/message/{msg}/attempt/{attempt}", await lite_site.portal(app)
+
+    page = await browser.open(path)
+    assert "POST http" in page.said
+    assert " -X " not in page.text_of("curl-text")
+    headers = AttemptHeaders("svix", 1, "v1,abc", (), (), is_truncated=False, method="PUT")
+    async with api.db.write() as tx:
+        await tx.run("UPDATE attempt SET headers = :text WHERE id = :id", text=to_text(headers), id=attempt)
+
+    page = await browser.open(path)
+    assert "PUT http" in page.said
+    assert "curl -i -X PUT " in page.text_of("curl-text")
+    assert "PUT" == (await api.read(f"/app/{app}/msg/{msg}/attempt/{attempt}"))["x"]["method"]
+
+
 async def test_the_console_shows_messages_and_attempts_too(site: Site) -> None:
     api, app = site.api, await site.api.app()
     endpoint = await api.endpoint(app)

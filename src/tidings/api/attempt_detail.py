@@ -35,8 +35,10 @@ class AttemptDetailOut(Out, kw_only=True):
     """Which attempt of the retry schedule it was, from 1. Null for a resend, which the schedule does not count."""
     task_id: str | None
     """The background task that requested the attempt. Null if none did."""
+    method: str
+    """The method of the request: `POST`, or the one that a transformation chose. `POST` if the response was deleted."""
     recorded_headers: AttemptHeadersOut | None
-    """The headers that were recorded. Null for most successful attempts, and if the response was deleted."""
+    """The headers that were recorded. Null for most successful ones with `POST`, and if the response was deleted."""
 
 
 def detail_of(attempt: Attempt, *, with_content: bool) -> AttemptDetailOut:
@@ -50,7 +52,9 @@ def detail_of(attempt: Attempt, *, with_content: bool) -> AttemptDetailOut:
             response=_headers(found.response) if with_content else (),
             is_truncated=found.is_truncated,
         )
-    return AttemptDetailOut(number=attempt.number, task_id=attempt.task_id, recorded_headers=headers)
+    return AttemptDetailOut(
+        number=attempt.number, task_id=attempt.task_id, method=attempt.method, recorded_headers=headers
+    )
 
 
 def _headers(headers: tuple[Header, ...]) -> tuple[HeaderOut, ...]:

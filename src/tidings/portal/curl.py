@@ -17,7 +17,7 @@ TIMESTAMP=$(date +%s)
 KEY=$(printf %s "${{SECRET#whsec_}}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')
 SIGNATURE=$({{ printf %s "$ID.$TIMESTAMP."; cat "$BODY"; }} |
   openssl dgst -sha256 -mac HMAC -macopt "hexkey:$KEY" -binary | openssl base64 -A)
-curl -i {url} \\
+curl -i{method} {url} \\
   -H 'content-type: application/json' \\
   -H "{prefix}-id: $ID" \\
   -H "{prefix}-timestamp: $TIMESTAMP" \\
@@ -26,14 +26,20 @@ curl -i {url} \\
 """
 
 
-def command(message: Message, url: str, prefix: str) -> str:
+def command(message: Message, url: str, prefix: str, method: str = "POST") -> str:
     """Return a command that sends the payload of a message to a URL; empty if the payload is deleted.
 
     `prefix` is that of the signature headers.
     """
     if message.payload is None:
         return ""
-    return _COMMAND.format(id=message.id, body=_body(message, message.payload), url=shlex.quote(url), prefix=prefix)
+    return _COMMAND.format(
+        id=message.id,
+        body=_body(message, message.payload),
+        method="" if method == "POST" else f" -X {shlex.quote(method)}",  # the method of curl's requests with data
+        url=shlex.quote(url),
+        prefix=prefix,
+    )
 
 
 def _body(message: Message, payload: bytes) -> str:
