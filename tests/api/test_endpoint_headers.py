@@ -273,3 +273,22 @@ async def test_a_value_that_cannot_be_sent_is_refused(lite: Api, value: str) -> 
     for method in ("PUT", "PATCH"):
         assert 422 == (await lite.call(method, path, json={"headers": {"x-a": value}})).status_code
     await _write(lite, "PUT", path, {"headers": {"x-a": "x" * 4096}})
+
+
+async def test_variables_stored_before_the_main_secret_are_encrypted(api: Api) -> None:
+    app = await api.app()
+    paths = [f"/app/{app}/endpoint/{await api.endpoint(app)}/transformation" for _ in range(4)]
+    for number, path in enumerate(paths[:3]):
+        await api.call("PATCH", path, json={"variables": {"TOKEN": f"secret-{number}"}})
+    await api.call("PATCH", paths[3], json={"variables": {}})
+    encryption, tuning = Encryption("main"), CoreTuning(encrypted_at_once=2)
+    keys = 4
+    assert [3 + keys, 0] == [await encrypt_stored_secrets(api.db, encryption, tuning) for _ in range(2)]
+
+    async with api.db.read() as read:
+        stored = [row["variables"] for row in await read.rows("SELECT variables FROM transformation")]
+    assert not any("secret-" in each for each in stored)
+    assert 1 == stored.count("{}")
+    _use_encryption(api, encryption)
+    for number, path in enumerate(paths[:3]):
+        assert {"TOKEN": f"secret-{number}"} == (await _read(api, path))["variables"]

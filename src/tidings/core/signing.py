@@ -12,12 +12,13 @@ from tidings.core.idempotency import Response
 from tidings.core.services import Services
 from tidings.core.tuning import CoreTuning
 from tidings.errors import unavailable
+from tidings.ids import EndpointId
 from tidings.model.app import App
 from tidings.model.encryption import DecryptionError, Encryption
 from tidings.model.rotation import rotated
 from tidings.model.signature import AnyKey, Key
 from tidings.storage.drivers.database import Database, Write, retried
-from tidings.storage.tables import apps, endpoints, nodes
+from tidings.storage.tables import apps, endpoints, nodes, transformations
 from tidings.storage.tables.endpoints import StoredKeys
 
 _PROOF: Final = "main_secret_proof"
@@ -37,7 +38,9 @@ async def require_main_secret(db: Database, encryption: Encryption) -> None:
 
 
 async def encrypt_stored_secrets(db: Database, encryption: Encryption, tuning: CoreTuning = CoreTuning()) -> int:
-    """Encrypt the secrets and headers that are stored as plaintext; return the number of changed endpoints.
+    """Encrypt the secrets, headers and variables that are stored as plaintext; return the number of changed endpoints.
+
+    An endpoint whose variables were in the clear as well counts twice.
 
     Plaintext remains from the time before a main secret was set. Several nodes may run this at the same time, and
     callers may change an endpoint meanwhile: a value is replaced only if it is still the one that was read. The
@@ -53,6 +56,28 @@ async def encrypt_stored_secrets(db: Database, encryption: Encryption, tuning: C
             partial(_encrypt, db, encryption, [each for each in found if _has_plaintext(encryption, each)])
         )
         after = found[-1].id
+    return count + await _encrypt_variables(db, encryption, tuning)
+
+
+async def _encrypt_variables(db: Database, encryption: Encryption, tuning: CoreTuning) -> int:
+    """Encrypt the variables of transformations that are stored as plaintext; return their number."""
+    count, after = 0, ""
+    while encryption.main_secret:
+        async with db.read() as read:
+            found = await transformations.plaintext_variables(read, after=after, limit=tuning.encrypted_at_once)
+        if not found:
+            break
+        count += await retried(partial(_replace_variables, db, encryption, found))
+        after = found[-1][0]
+    return count
+
+
+async def _replace_variables(db: Database, encryption: Encryption, found: Sequence[tuple[EndpointId, str]]) -> int:
+    count = 0
+    async with db.write(background=True) as tx:
+        for endpoint_id, plaintext in found:
+            encoded = encryption.encode_headers(encryption.decode_headers(plaintext))
+            count += await transformations.replace_variables(tx, endpoint_id, plaintext=plaintext, encrypted=encoded)
     return count
 
 

@@ -70,11 +70,11 @@ class Housekeeping:
         ]
 
     async def encrypt_older_secrets(self) -> None:
-        """Encrypt the secrets and headers that were stored before there was a main secret."""
+        """Encrypt the secrets, headers and variables that were stored before there was a main secret."""
         try:
             count = await encrypt_stored_secrets(self._db, self._encryption)
             if count:
-                log.info("secrets.encrypted", "older secrets and headers are encrypted", endpoints=count)
+                log.info("secrets.encrypted", "older secrets, headers and variables are encrypted", endpoints=count)
         except Exception as error:  # noqa: BLE001 - the next start continues; clear text stays readable
             failure("encrypting older secrets", error)
 
