@@ -206,6 +206,30 @@ ROWS: Final[tuple[tuple[str, int, tuple[Panel, ...]], ...]] = (
         ),
     ),
     (
+        "Transformations",
+        8,
+        (
+            graph(
+                "Scripts per second by outcome",
+                {"{{outcome}}": _rate("transformations", "outcome")},
+                unit="ops",
+                stacked=True,
+                doc="Unstarted: no process or memory was free in time, and the delivery waits in the database.",
+            ),
+            graph(
+                "Processes for scripts",
+                {"running": "sum(tidings_transformation_processes{JOB})"},
+                doc="They start when they are needed.",
+            ),
+            graph(
+                "Processes replaced per hour",
+                {"{{reason}}": "sum by (reason) (increase(tidings_transformation_processes_ended_total{JOB}[1h]))"},
+                doc="A script was late or used its memory, or a process ended by itself.",
+            ),
+            graph("Scripts that wait for a process", {"waiting": "sum(tidings_transformations_waiting{JOB})"}),
+        ),
+    ),
+    (
         "Endpoints in trouble, and tasks",
         8,
         (

@@ -19,6 +19,7 @@ from tidings.metrics import catalog, snapshot
 from tidings.metrics.exposition import TOTALS_KEPT_MS, registry_of
 from tidings.metrics.snapshot import Snapshot, Totals, counted, decode, encode, kept, merged
 from tidings.metrics.workers import WorkerMetrics
+from tidings.model.transformation import ScriptFault
 from tidings.observe import count, counters
 
 NOW = 1_800_000_000_000
@@ -84,6 +85,23 @@ def test_every_class_of_failure_is_a_metric() -> None:
     found = counted().samples["attempts"]
 
     assert set(FAILED) | {"delivered"} == set(found)
+
+
+def test_every_outcome_of_a_script_and_every_end_of_its_process_is_a_metric() -> None:
+    before = values(counted())
+    for name in ("transformations.sent", "transformations.timeout", "sandbox.started", "sandbox.late"):
+        count(name, 2)
+    after = values(counted())
+
+    outcomes = {"sent", "canceled", "unstarted", *(each.value for each in ScriptFault)}
+    assert {f"tidings_transformations_total {each}" for each in outcomes} <= after.keys()
+    grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    assert grown == {
+        "tidings_transformations_total sent": 2,
+        "tidings_transformations_total timeout": 2,
+        "tidings_transformation_processes_started_total": 2,
+        "tidings_transformation_processes_ended_total late": 2,
+    }
 
 
 def test_every_counter_of_the_retention_is_a_metric() -> None:

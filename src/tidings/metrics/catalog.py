@@ -78,6 +78,19 @@ CATALOG: Final = (
         " connection, or it broke), `invalid_response` or `transformation` (the script of the endpoint failed).",
         "outcome",
     ),
+    _counter(
+        "transformations",
+        "Runs of scripts for deliveries, by outcome: `sent` (the request was made), `canceled`, `error` (it threw or"
+        " returned an invalid request), `timeout`, `memory`, `crash` (its process ended), `other` (it could not run),"
+        " or `unstarted` (no process or memory was free in time; no attempt).",
+        "outcome",
+    ),
+    _counter("transformation_processes_started", "Processes for scripts that were started."),
+    _counter(
+        "transformation_processes_ended",
+        "Processes for scripts that were replaced: a script was `late` or used its `memory`, or the process `ended`.",
+        "reason",
+    ),
     _counter("deliveries_exhausted", "Deliveries whose last scheduled attempt failed."),
     _counter(
         "endpoints_disabled",
@@ -117,6 +130,8 @@ CATALOG: Final = (
     _histogram("event_loop_lag_seconds", "How late a timer of the event loop runs, measured once a second."),
     _gauge("deliveries_in_memory", "Deliveries in memory, waiting or in flight."),
     _gauge("sends_in_flight", "Requests to receivers that are in flight."),
+    _gauge("transformation_processes", "Processes for scripts, which start when they are needed."),
+    _gauge("transformations_waiting", "Scripts that wait for a process."),
     _gauge("api_connections", "Open connections to the API."),
     _gauge("database_up", "1 if the database can be read, else 0.", merge=min),
     _gauge("database_writable", "1 if the heartbeat of the node was written, else 0.", merge=min),

@@ -13,6 +13,7 @@ import msgspec
 
 from tidings import measures
 from tidings.metrics.catalog import BY_NAME, MetricType
+from tidings.model.transformation import ScriptFault
 from tidings.observe import counters
 
 Samples = dict[str, dict[str, float]]
@@ -37,6 +38,12 @@ _COUNTERS: Final = {
     "endpoint.disabled after lasting failure": ("endpoints_disabled", "failing"),
     "endpoint.disabled after 410 Gone": ("endpoints_disabled", "gone"),
     "endpoint.disabled by its receiver": ("endpoints_disabled", "receiver"),
+    "sandbox.started": ("transformation_processes_started", ""),
+    **{f"sandbox.{reason}": ("transformation_processes_ended", reason) for reason in ("late", "memory", "ended")},
+    **{
+        f"transformations.{outcome}": ("transformations", outcome)
+        for outcome in ("sent", "canceled", "unstarted", *(fault.value for fault in ScriptFault))
+    },
     **{
         f"attempts.{outcome}": ("attempts", outcome)
         for outcome in ("3xx", "4xx", "5xx", "timeout", "no_response", "invalid_response", "transformation")

@@ -298,6 +298,8 @@ class Node:
         if self._delivery is not None:
             queues = self._delivery.queues
             found |= {"deliveries_in_memory": queues.held, "sends_in_flight": queues.in_flight}
+        found["transformation_processes"] = len(self._sandbox.processes)
+        found["transformations_waiting"] = self._sandbox.waiting
         if self._http is not None:
             found["api_connections"] = len(self._http.server_state.connections)
         return found
