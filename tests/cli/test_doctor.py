@@ -18,10 +18,15 @@ import pytest
 import live
 from cli.command import CommandResult, tidings
 from delivery.mail_server import PASSWORD, serving_mail
+from delivery.test_transforming import transform
 from live import SECRET, serving
+from message_path import add_app, add_endpoint
 from tidings.clock import HOUR, MINUTE, SECOND, ManualClock, SystemClock
 from tidings.model.diagnosis import CheckLevel, CheckResult
+from tidings.sandbox.pool import Sandbox
+from tidings.sandbox.process import SandboxProcess
 from tidings.server.doctor import DoctorLimits, examine
+from tidings.server.script_check import check_scripts
 from tidings.settings import Settings
 from tidings.storage.diagnosis import postgres, sqlite
 from tidings.storage.drivers.migrations import Migration, known_migrations
@@ -64,6 +69,53 @@ def test_a_sound_installation_passes_and_nothing_is_written(tmp_path: Path) -> N
     assert all(line.startswith("ok ") for line in shown.out.splitlines()[:-2]), shown.out
     assert ", 0 warning, 0 failed." in shown.out.splitlines()[-1]
     assert not (tmp_path / "new.db").exists()
+
+
+async def test_a_script_is_tried_and_what_confines_it_is_named(sqlite_url: str) -> None:
+    pytest.importorskip("_quickjs", reason="the extra `transformations` is not installed")
+    [found] = await check_scripts(Settings(db_dsn=sqlite_url, transformation_timeout=1_000))
+    assert "scripts run in child processes" in found.found
+    assert "1000 ms and 16 MiB" in found.found
+    assert (found.level is CheckLevel.OK) == ("(seccomp)" in found.found)
+
+
+async def test_a_sandbox_without_a_filter_warns(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("_quickjs", reason="the extra `transformations` is not installed")
+    monkeypatch.setattr(Sandbox, "process_ready", _ready_without_filter)
+    [found] = await check_scripts(Settings(db_dsn=sqlite_url, transformation_timeout=1_000))
+    assert CheckLevel.WARNING is found.level
+    assert "with limits alone" in found.found
+
+
+def _ready_without_filter(sandbox: Sandbox, process: SandboxProcess) -> None:
+    process.way = sandbox.way = "limits"
+    sandbox._release(process)  # noqa: SLF001 - a child that reports another way
+
+
+async def test_endpoints_with_a_script_fail_without_the_extra(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.server.script_check.is_installed", lambda: False)
+    db = await opened(migrated_url)
+    try:
+        app = await add_app(db)
+        endpoint = await add_endpoint(db, app, "http://example.com/")
+        assert [] == await check_scripts(Settings(db_dsn=migrated_url))
+        await transform(db, app, endpoint, "function handler(w) { return w }")
+    finally:
+        await db.close()
+    [found] = await check_scripts(Settings(db_dsn=migrated_url))
+    assert CheckLevel.FAILED is found.level
+    assert "1 endpoint has a script" in found.found
+
+
+async def test_a_database_that_cannot_be_read_is_the_matter_of_another_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.server.script_check.is_installed", lambda: False)
+    (tmp_path / "no.db").write_text("no database")
+    for dsn in (f"sqlite:///{tmp_path}/no.db", f"sqlite:///{tmp_path}/absent.db", f"postgresql://u:p@{free()}/db"):
+        assert [] == await check_scripts(Settings(db_dsn=dsn))
 
 
 def test_an_invalid_setting_fails_and_a_useless_one_warns(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tidings.core.notifications import MailError
 from tidings.delivery.address import AddressError, AddressPolicy, parse_literal
 from tidings.model.diagnosis import CheckResult, failed, ok, warning
 from tidings.server.mailing import smtp_client
+from tidings.server.script_check import check_scripts
 from tidings.settings import ConfigError, Settings
 from tidings.storage.diagnosis import postgres, sqlite
 from tidings.storage.drivers.database import Database, StorageError
@@ -71,6 +72,7 @@ async def examine(
     if endpoint is not None:
         checks.append(("endpoint", lambda: _endpoint(settings, endpoint)))
     checks.append(("database", lambda: _database(settings, clock)))
+    checks.append(("transformations", lambda: check_scripts(settings)))
     for name, check in checks:
         try:
             async with asyncio.timeout(limits.check):
@@ -98,7 +100,7 @@ async def _python() -> list[CheckResult]:
 async def _secrets(settings: Settings) -> list[CheckResult]:
     weak = [warning("secrets", text, "use 32 random bytes or more") for text in settings.weak_secrets()]
     if not settings.main_secret:
-        text = "main_secret is not set: secrets and headers of endpoints are stored in the clear"
+        text = "main_secret is not set: secrets, headers and variables of endpoints are stored in the clear"
         weak.append(warning("secrets", text, "set it to 32 random bytes, and keep a copy"))
     if settings.dangerous_disable_tls_verification:
         text = "dangerous_disable_tls_verification is set: anybody on the way can read messages"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from tidings.model.diagnosis import CheckResult, failed, ok, warning
 from tidings.storage.drivers.sqlite_file import opening_error
+from tidings.storage.tables.transformations import COUNT_IN_USE
 
 _NETWORK: Final = frozenset(
     (
@@ -99,6 +100,17 @@ def _contents(path: Path) -> list[CheckResult]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+
+
+def scripts_in_use(path: Path) -> int:
+    """Return the number of endpoints with a script, up to a limit; 0 for a file without them, or that is unreadable."""
+    if not path.exists():
+        return 0
+    try:
+        with closing(_opened(path)) as file:
+            return int(file.execute(COUNT_IN_USE).fetchone()[0])
+    except sqlite3.Error:  # also the schema of a release without transformations
+        return 0
 
 
 def _journal(read: Callable[[str], object]) -> CheckResult:
