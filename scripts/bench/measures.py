@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import backlog, cold, message_path, relay, unhealthy_endpoints
+from bench import backlog, cold, message_path, relay, transforming, unhealthy_endpoints
 from bench.databases import Measured
 from bench.message_path import Figures, Shape
 
@@ -189,6 +189,41 @@ _ALL: Final = (
         ),
         relay.measure,
         {"count": 300},
+    ),
+    Measure(
+        "transforming",
+        "deliveries to an endpoint with a script, until the last attempt is recorded; their waits at half the rate",
+        (
+            ("deliveries", "{deliveries:.0f}"),
+            ("per second", "{per_second:.0f}"),
+            ("node", "{node_ms:.3f}"),
+            ("child", "{child_ms:.3f}"),
+            ("db", "{stored_ms:.3f}"),
+            ("per core and second", "{per_core:.0f}"),
+            ("at", "{rate:.0f}/s"),
+            ("receive ms", "{half_receive50:.1f}/{half_receive99:.1f}"),
+            *(MOST, *MACHINE),
+        ),
+        transforming.measure,
+        {"seconds": 2, "warm_up": 1, "connections": 16},
+    ),
+    Measure(
+        "isolation-scripts",
+        "endpoints with a script and without one: alone, beside an endless script, and beside one that fills memory",
+        (
+            ("rate", "{rate:.0f}/s"),
+            *(
+                (
+                    f"{name}, {beside}",
+                    "{%s_complete:.0f}/s {%s_receive50:.1f}/{%s_receive99:.1f} ms" % ((f"{name}_{beside}",) * 3),
+                )
+                for name in ("scripted", "plain")
+                for beside in ("alone", "loop", "bomb")
+            ),
+            *(MOST, *MACHINE),
+        ),
+        transforming.isolation,
+        {"seconds": 10, "warm_up": 2},
     ),
     Measure(
         "cold-start",

@@ -75,7 +75,7 @@ class Run:
         self._sink = sink
         self._folder = folder
         self.shape = shape
-        self._paths = paths
+        self.paths = paths
         self.accepted = 0
         self.requests = 0
         self.expected = 0
@@ -94,7 +94,7 @@ class Run:
             rate=rate,
             seconds=shape.seconds,
             warm_up=shape.warm_up if warm_up is None else warm_up,
-            paths=self._paths,
+            paths=self.paths,
             body_bytes=shape.body,
             batch=shape.batch,
         )
@@ -267,12 +267,12 @@ def fan_out(folder: Path, database: Measured, shape: Shape) -> Figures:
         run = Run(database, sink, folder, replace(shape, seconds=shape.warm_up), [posting(service, sink.ports)])
         run.drive(service, shape.rate or 0, warm_up=0)  # opens the connections
         run.shape = shape
-        _idle(service)
+        idle(service)
         expected, began = run.expected, time.monotonic()
         before = [machine.cpu_seconds(pids) for pids in ([service.pid], database.pids)]
         told = run.drive(service, shape.rate or 0, warm_up=0)
         took = time.monotonic() - began
-        _idle(service)
+        idle(service)
         after = [machine.cpu_seconds(pids) for pids in ([service.pid], database.pids)]
         service.stop()
         run.check()
@@ -289,7 +289,7 @@ def fan_out(folder: Path, database: Measured, shape: Shape) -> Figures:
     }
 
 
-def _idle(service: Service) -> None:
+def idle(service: Service) -> None:
     """Wait until the service does nothing: then every attempt is recorded, which the check at the end confirms."""
     used = machine.cpu_seconds([service.pid])
     for _ in range(round(DRAIN_SECONDS / IDLE_SECONDS)):
