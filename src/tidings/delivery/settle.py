@@ -5,6 +5,10 @@ A batch starts when the previous one is committed. A small batch first waits som
 then gives way to accept for a bounded time: no caller waits for it, and a transaction costs as much as a dozen
 messages. While the database is unavailable, results
 stay in memory and are written later. If the process dies first, the leases expire and the messages are sent again.
+
+A batch that runs into a time limit, of a statement or for a lock, is written in parts and planned anew. Its cost may
+grow with the square of its size, and a row that another transaction locks must not keep the other ones. The next
+batches are as small, and a quarter larger after each success.
 """
 
 import asyncio
@@ -27,8 +31,32 @@ from tidings.observe import RepeatedWork, count, failure
 from tidings.spans import spans
 from tidings.storage.drivers.database import Busy, Database, Declined, OutcomeUnknown, Unavailable
 from tidings.storage.drivers.store import Statements, statements
+from tidings.storage.tables.index_order import plan_anew
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
+
+
+class BatchSize:
+    """The most results of a batch: fewer after one that ran into a time limit."""
+
+    __slots__ = ("_full", "most")
+
+    def __init__(self, full: int) -> None:
+        self._full = full
+        self.most = full
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether a recent batch ran into a time limit."""
+        return self.most < self._full
+
+    def reduce(self, size: int) -> None:
+        """Limit the next batches to half of the size of one that took too long, and to less than the full size."""
+        self.most = max(1, min(self.most, size or self._full) // 2)
+
+    def grow(self) -> None:
+        """Allow a quarter more results after a success."""
+        self.most = min(self._full, self.most + max(1, self.most // 4))
 
 
 class SettleBatcher:
@@ -49,6 +77,7 @@ class SettleBatcher:
         self._writer = SettleWriter(health)
         self._failures = FailureSummary(tuning)
         self._statements = statements(db)
+        self._size = BatchSize(tuning.settle_batch)
         self._budget = MemoryBudget(0, 0)
         self._waiting: deque[SendResult] = deque()
         self._flushing: asyncio.Task[None] | None = None
@@ -113,7 +142,7 @@ class SettleBatcher:
 
     def _take_waiting(self) -> list[SendResult]:
         """Remove and return waiting results, at most one batch."""
-        return [self._waiting.popleft() for _ in range(min(self._tuning.settle_batch, len(self._waiting)))]
+        return [self._waiting.popleft() for _ in range(min(self._size.most, len(self._waiting)))]
 
     async def _settle(self, batch: list[SendResult], *, is_unknown: bool = False) -> None:
         """Write a batch, retrying until it succeeds; an empty batch is filled with waiting results.
@@ -130,6 +159,11 @@ class SettleBatcher:
                 self._work.failed(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._tuning.settle_longest_pause_seconds)
+                if isinstance(error, Busy):
+                    self._size.reduce(len(batch))
+                    if len(batch) > 1:
+                        await self._settle_parts(batch, is_unknown=is_unknown)
+                        return
             except Exception as error:  # noqa: BLE001 - caused by one result; the others must not wait for it
                 if is_unknown and not is_rechecked:
                     is_rechecked = True  # the lost COMMIT may have succeeded since: check once more
@@ -138,7 +172,14 @@ class SettleBatcher:
                 return
             else:
                 self._work.passed()
+                self._size.grow()
                 return
+
+    async def _settle_parts(self, batch: list[SendResult], *, is_unknown: bool) -> None:
+        while batch:
+            most = self._size.most
+            part, batch = batch[:most], batch[most:]
+            await self._settle(part, is_unknown=is_unknown)
 
     async def _settle_halves(self, batch: list[SendResult], error: Exception, *, is_unknown: bool) -> None:
         if len(batch) == 1:
@@ -163,11 +204,14 @@ class SettleBatcher:
 
         If the outcome of an earlier COMMIT is unknown, the batch is written only if that COMMIT failed.
         """
-        if not batch and self._statements is not None and len(self._waiting) <= self._tuning.settle_small:
+        few = len(self._waiting) <= self._tuning.settle_small and not self._size.is_reduced
+        if not batch and self._statements is not None and few:
             batch += self._take_waiting()
             if await self._commit_small(self._statements, batch):
                 return
         async with self._db.write(background=True, synced=False) as tx:
+            if self._size.is_reduced:
+                await plan_anew(tx)
             now = self._clock.now()
             batch += [] if batch else self._take_waiting()
             if is_unknown and await is_written(tx, batch):
@@ -193,6 +237,9 @@ class SettleBatcher:
                 await self._writer.write_small(statement, batch, leases)
             except Declined:
                 return False
+            except OutcomeUnknown:  # perhaps too slow: the next batches are transactions, which are planned anew
+                self._size.reduce(2 * len(batch))
+                raise
         point("settle.after_commit")
         self._report(batch, set(), now)
         return True

@@ -20,3 +20,18 @@ async def use_index_order(tx: Write) -> None:
     """
     if not tx.has_one_writer:
         await tx.run(BY_INDEX)
+
+
+_ANEW: Final = (
+    f"{BY_INDEX}; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
+    " SET LOCAL plan_cache_mode = force_custom_plan"
+)
+
+
+async def plan_anew(tx: Write) -> None:
+    """Make PostgreSQL plan each statement again and by indexes, for the rest of the transaction.
+
+    For work that has run into its time limit: a plan that was kept may be the reason.
+    """
+    if not tx.has_one_writer:
+        await tx.run(_ANEW)
