@@ -11,7 +11,7 @@ import pytest
 
 from database_proxy import DatabaseProxy
 from message_path import Path, add_app, add_endpoint, running
-from tidings.model import routing
+from tidings.model import payload_filter
 from tidings.model.json_document import JsonDocument
 from tidings.storage.drivers.database import Busy, Database, Write
 from tidings.storage.drivers.store import opened
@@ -33,7 +33,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
                 found.append(self._source)
             return super()._level(path)
 
-    monkeypatch.setattr(routing, "JsonDocument", Noted)
+    monkeypatch.setattr(payload_filter, "JsonDocument", Noted)
     return found
 
 

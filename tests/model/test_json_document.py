@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A document reads the same values as a parser of the whole text, and parses no more than the paths need."""
 
+import gc
 import json
 from typing import Any
 
@@ -8,7 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidings.model.json_document import CONTAINER, INDEX_MAX, NOTHING, ROOT, JsonDocument, Path, Unreadable
+from tidings.model.json_document import (
+    CONTAINER,
+    INDEX_MAX,
+    NAMES_MAX,
+    NOTHING,
+    ROOT,
+    JsonDocument,
+    Path,
+    Unreadable,
+    levels_of,
+)
 
 NAMES = st.sampled_from(["a", "b", "", "é", 'with "quotes"', "\\", "\U0001f600", "line\nbreak"])
 STEPS = st.lists(NAMES | st.integers(0, 3), max_size=5)
@@ -41,10 +52,39 @@ def walked(value: Any, steps: list[str | int]) -> object:
 def test_each_value_is_that_of_a_whole_parser(
     value: Any, paths: list[list[str | int]], charset: str, indent: int | None
 ) -> None:
-    document = JsonDocument(json.dumps(value, ensure_ascii=charset == "ascii", indent=indent).encode())
+    source = json.dumps(value, ensure_ascii=charset == "ascii", indent=indent).encode()
+    document, known = JsonDocument(source), JsonDocument(source, levels_of(map(path_of, paths)))
     for steps in paths:
         found, expected = document.value(path_of(steps)), walked(value, steps)
         assert (found, type(found)) == (expected, type(expected))
+        assert (known.value(path_of(steps)), type(found)) == (expected, type(expected))
+
+
+def test_members_that_no_path_reads_become_no_objects() -> None:
+    source = b'{"a":{"b":1,"c":2},' + b",".join(b'"%06x":0' % number for number in range(1_000)) + b"}"
+    path = path_of(["a", "b"])
+    document = JsonDocument(source, levels_of([path]))
+
+    assert document.value(path) == 1
+    assert [len(gc.get_referents(level)) for level in document._levels.values()] == [2, 2]  # noqa: SLF001 - a type, a member
+    with pytest.raises(KeyError):
+        document.value(path_of(["a", "c"]))
+
+
+@pytest.mark.parametrize("names", [[str(each) for each in range(NAMES_MAX + 1)], ['with "quotes"'], ["line\nbreak"]])
+def test_levels_with_many_or_odd_names_are_parsed_whole(names: list[str]) -> None:
+    paths = [path_of([name]) for name in names]
+
+    assert levels_of(paths) == {}
+    assert [JsonDocument(json.dumps({names[-1]: 5}).encode(), levels_of(paths)).value(paths[-1])] == [5]
+
+
+@pytest.mark.parametrize("source", [b'{"a":1,', b'{"a":1} x', b'{"a":1,"\\ud800":2}', b'{"a":1,"b":\xff}'])
+def test_a_text_is_unreadable_whatever_is_read_of_it(source: bytes) -> None:
+    path = path_of(["a"])
+    for document in (JsonDocument(source), JsonDocument(source, levels_of([path]))):
+        with pytest.raises(Unreadable):
+            document.value(path)
 
 
 def test_the_last_of_two_members_with_one_name_counts() -> None:

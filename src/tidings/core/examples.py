@@ -13,8 +13,8 @@ from tidings.errors import bad_request, conflict, not_found
 from tidings.ids import MessageId
 from tidings.model.app import App
 from tidings.model.event_type import EventType
-from tidings.model.json_document import JsonDocument
 from tidings.model.message import AcceptedMessage
+from tidings.model.payload_filter import document_of
 from tidings.model.routing import mismatch
 from tidings.storage.drivers.database import Write
 from tidings.storage.tables import endpoints, event_types, intake
@@ -53,7 +53,7 @@ async def send(
         msg_id = MessageId(ids.new(ids.MESSAGE, now))
         message = AcceptedMessage(msg_id, app.id, app.org_id, request.event_type, payload)
         await intake.add(tx, [message])
-        if mismatch(endpoint, request.event_type, None, JsonDocument(payload)) is None:
+        if mismatch(endpoint, request.event_type, None, document_of(payload, (endpoint.filter,))) is None:
             await intake.add_deliveries(tx, [DeliveryRow.of(message, endpoint.id, now)])
             tx.after_commit(lambda: services.notifier.deliveries([endpoint.id]))
         return message

@@ -10,10 +10,9 @@ from typing import Final
 from tidings.core.services import Services
 from tidings.ids import MESSAGE
 from tidings.model.app import App
-from tidings.model.json_document import JsonDocument
 from tidings.model.message import EVERY_MESSAGE, Message
 from tidings.model.page import Cursor, Order
-from tidings.model.payload_filter import PayloadFilter
+from tidings.model.payload_filter import PayloadFilter, document_of
 from tidings.model.routing import Mismatch, mismatch
 from tidings.storage import lists
 from tidings.storage.tables import messages
@@ -85,7 +84,7 @@ def _groups(found: Sequence[Message], most_bytes: int) -> Iterator[list[Message]
 
 
 def _previewed(message: Message, filters: PreviewFilters, payload: bytes | None) -> PreviewedMessage:
-    document = None if payload is None else JsonDocument(payload)
+    document = None if payload is None else document_of(payload, (filters.filter,))
     found = mismatch(filters, message.event_type, message.channels, document)
     if found is Mismatch.EVENT_TYPE:
         return PreviewedMessage(message, PreviewResult.EXCLUDED, "The event type is not among the chosen ones.")

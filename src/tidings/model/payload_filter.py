@@ -8,14 +8,24 @@ is a singular query without negative indexes and escapes, and a comparison has t
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, cast
 
-from tidings.model.json_document import CONTAINER, INDEX_MAX, NOTHING, ROOT, JsonDocument, Path, Unreadable
+from tidings.model.json_document import (
+    CONTAINER,
+    INDEX_MAX,
+    NOTHING,
+    ROOT,
+    JsonDocument,
+    Level,
+    Path,
+    Unreadable,
+    levels_of,
+)
 
 CONDITIONS_MAX: Final = 64
 PATH_LENGTH_MAX: Final = 512
@@ -302,6 +312,16 @@ def stored(text: str) -> PayloadFilter:
     except (ValueError, TypeError, KeyError):
         return PayloadFilter(text, (), is_readable=False)
     return PayloadFilter(text, conditions)
+
+
+def document_of(payload: bytes, filters: Iterable[PayloadFilter | None]) -> JsonDocument:
+    """Return a payload for these filters; no other filter may read it."""
+    return JsonDocument(payload, _levels(tuple(dict.fromkeys(each.text for each in filters if each is not None))))
+
+
+@lru_cache(maxsize=512)
+def _levels(texts: tuple[str, ...]) -> dict[str, Level]:
+    return levels_of(each.path for text in texts for each in stored(text).conditions)
 
 
 def stored_or_none(text: str | None) -> PayloadFilter | None:

@@ -5,14 +5,14 @@ One predicate decides whether an endpoint receives a message: `mismatch`. Its fi
 the same for many messages, so its results are cached; its second part is the payload filter.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
 from tidings.ids import AppId, EndpointId, OrgId
 from tidings.model.json_document import JsonDocument
-from tidings.model.payload_filter import PayloadFilter
+from tidings.model.payload_filter import PayloadFilter, document_of
 from tidings.model.signature import KeyRing
 from tidings.model.throttle import RateLimit
 
@@ -71,12 +71,12 @@ def label_mismatch(filters: Filters, event_type: str, channels: tuple[str, ...] 
     return None
 
 
-def filtered(candidates: Iterable[FiltersT], payload: bytes) -> tuple[FiltersT, ...]:
+def filtered(candidates: Collection[FiltersT], payload: bytes) -> tuple[FiltersT, ...]:
     """Return the candidates, which match by event type and channels, whose payload filter matches as well.
 
     The payload is parsed once, for the first filter. Equal filters are evaluated once.
     """
-    document, known = JsonDocument(payload), dict[str, bool]()
+    document, known = document_of(payload, (each.filter for each in candidates)), dict[str, bool]()
     found: list[FiltersT] = []
     for each in candidates:
         if each.filter is None:

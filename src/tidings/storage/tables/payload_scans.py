@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidings.ids import MessageId
-from tidings.model.json_document import JsonDocument
 from tidings.model.message import Message
-from tidings.model.payload_filter import PayloadFilter
+from tidings.model.payload_filter import PayloadFilter, document_of
 from tidings.storage.drivers.database import Read
 from tidings.storage.tables import messages
 from tidings.storage.tables.key_ranges import Scanned, ScanVerdict
@@ -47,6 +46,6 @@ async def filtered(read: Read, found: Scanned, loaded: Fitting, conditions: Payl
             verdicts.append((msg_id, verdict))
         elif payload is None:  # deleted since the scan
             verdicts.append((msg_id, ScanVerdict.NO_PAYLOAD))
-        elif conditions.matches(JsonDocument(payload)):
+        elif conditions.matches(document_of(payload, (conditions,))):
             verdicts.append((msg_id, verdict))
     return replace(found, verdicts=tuple(verdicts))
