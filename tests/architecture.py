@@ -233,7 +233,7 @@ def imports_run_down(source: Source) -> Iterator[Breach]:
 
 
 def imports_stand_at_the_top(source: Source) -> Iterator[Breach]:
-    for function in functions(source.tree):
+    for function in functions(source.nodes):
         for node in ast.walk(function):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for target in targets(node, source):
@@ -242,16 +242,16 @@ def imports_stand_at_the_top(source: Source) -> Iterator[Breach]:
 
 
 def no_import_only_for_types(source: Source) -> Iterator[Breach]:
-    for node in ast.walk(source.tree):
-        if dotted(node).endswith("TYPE_CHECKING"):
-            yield line_of(node), "TYPE_CHECKING hides an import circle"
+    for line, found in source.names:
+        if found.endswith("TYPE_CHECKING"):
+            yield line, "TYPE_CHECKING hides an import circle"
 
 
 def sql_only_in_storage(source: Source) -> Iterator[Breach]:
     if source.is_in(SQL):
         return
-    prose = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(source.tree):
+    prose = {id(node.value) for node in source.nodes if isinstance(node, ast.Expr)}
+    for node in source.nodes:
         if id(node) not in prose and SQL_SHAPE.match(text_of(node)):
             yield line_of(node), "SQL outside storage"
 
@@ -304,10 +304,10 @@ def only_the_database_is_awaited_under_a_connection(source: Source) -> Iterator[
     A connection is held through parameters of the types `Read` and `Write`, and within `async with db.read()` and
     `db.write()`.
     """
-    for function in functions(source.tree):
+    for function in functions(source.nodes):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         held = {each.arg for each in arguments if each.annotation and dotted(each.annotation) in ("Read", "Write")}
-        closures = {each.name for each in functions(ast.Module(function.body, []))}
+        closures = {each.name for each in functions(ast.walk(ast.Module(function.body, [])))}
         for statement in function.body:
             yield from _awaited_beside(statement, held, closures)
 
@@ -339,14 +339,14 @@ def files_are_short(source: Source) -> Iterator[Breach]:
 
 
 def functions_are_short(source: Source) -> Iterator[Breach]:
-    for function in functions(source.tree):
+    for function in functions(source.nodes):
         lines = (function.end_lineno or function.lineno) - function.lineno + 1
         if lines > MAX_FUNCTION:
             yield function.lineno, f"{function.name} has {lines} lines; {MAX_FUNCTION} is the end"
 
 
 def classes_are_short(source: Source) -> Iterator[Breach]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and (node.end_lineno or node.lineno) - node.lineno >= MAX_CLASS:
             yield node.lineno, f"{node.name} has more than {MAX_CLASS} lines"
 

@@ -2,7 +2,9 @@
 """The Python files of the repository as syntax trees, and what the architecture rules look for in them."""
 
 import ast
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,10 @@ class Source:
 
     path: Path
     module: str  # name below the package ("core.apps"); empty for the package's own __init__
-    tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """All nodes of its tree. Each rule reads them, and a walk takes longer than a rule."""
+    names: tuple[tuple[int, str], ...]
+    """The names and attributes in it, as `dotted` writes them, with their lines."""
 
     @property
     def room(self) -> str:
@@ -29,15 +34,30 @@ class Source:
 
 def package_sources(root: Path) -> list[Source]:
     top = root / "src" / PACKAGE
-    return [_read(path, _module_name(path.relative_to(top))) for path in sorted(top.rglob("*.py"))]
+    with _no_collections():
+        return [_read(path, _module_name(path.relative_to(top))) for path in sorted(top.rglob("*.py"))]
 
 
 def other_sources(root: Path) -> list[Source]:
-    return [_read(path, "") for folder in ("tests", "scripts") for path in sorted((root / folder).rglob("*.py"))]
+    with _no_collections():
+        return [_read(path, "") for folder in ("tests", "scripts") for path in sorted((root / folder).rglob("*.py"))]
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Collect no garbage in a block: among millions of nodes, all of them kept, that takes as long as the parser."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _read(path: Path, module: str) -> Source:
-    return Source(path, module, ast.parse(path.read_text(), str(path)))
+    nodes = tuple(ast.walk(ast.parse(path.read_text(), str(path))))
+    return Source(path, module, nodes, tuple((line_of(node), found) for node in nodes if (found := dotted(node))))
 
 
 def _module_name(path: Path) -> str:
@@ -63,7 +83,7 @@ def own_imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
 
 
 def imports(source: Source) -> Iterator[tuple[ast.stmt, str]]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for target in targets(node, source):
                 yield node, target
@@ -80,18 +100,18 @@ def targets(node: ast.Import | ast.ImportFrom, source: Source) -> list[str]:
     return [f"{origin}.{alias.name}" for alias in node.names]
 
 
-def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def functions(nodes: Iterable[ast.AST]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def uses(source: Source, names: tuple[str, ...], what: str) -> Iterator[Breach]:
     for statement, target in imports(source):
         if target in names:
             yield statement.lineno, f"{target}: {what}"
-    for node in ast.walk(source.tree):
-        found = dotted(node)
-        if any(found == name or found.endswith(f".{name}") for name in names):
-            yield line_of(node), f"{found}: {what}"
+    ends = tuple(f".{name}" for name in names)
+    for line, found in source.names:
+        if found in names or found.endswith(ends):
+            yield line, f"{found}: {what}"
 
 
 def dotted(node: ast.AST) -> str:
