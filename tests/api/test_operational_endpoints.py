@@ -24,6 +24,8 @@ MEMBERS = {
     "uid",
     "disabled",
     "eventTypes",
+    "filterTypes",
+    "rateLimit",
     "createdAt",
     "updatedAt",
     "metadata",
@@ -91,6 +93,7 @@ async def test_the_former_names_of_members_work(lite: Api) -> None:
     made = await lite.made(PATH, {"url": URL, "filterTypes": ["endpoint.disabled"], "rateLimit": 7})
 
     assert (["endpoint.disabled"], 7) == (made["eventTypes"], made["throttleRate"])
+    assert (["endpoint.disabled"], 7) == (made["filterTypes"], made["rateLimit"])
 
 
 async def test_a_payload_filter_is_stored_kept_replaced_and_removed(lite: Api) -> None:

@@ -125,7 +125,7 @@ class Everyday:
         assert made == self.call("integration.get", app_id, made.id)
         keys = [self.call("integration.rotate_key", app_id, made.id).key for _ in range(2)]
         put = self.call("integration.upsert", app_id, made.id, m.IntegrationUpdate(name="Make"))
-        assert (made.id, "Make", []) == (put.id, put.name, put.feature_flags)
+        assert (made.id, "Make", None) == (put.id, put.name, put.feature_flags)
         assert [put] == self.call("integration.list", app_id).data
         own = self.client_of(keys[1])
         assert app_id == own.application.get(app_id).id

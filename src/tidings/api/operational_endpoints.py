@@ -59,6 +59,10 @@ class OperationalWebhookEndpointOut(Out, kw_only=True):
     """Whether the endpoint is disabled: a disabled endpoint receives nothing."""
     event_types: tuple[Name, ...] | None
     """The types of operational events that the endpoint receives. Null means all."""
+    filter_types: tuple[Name, ...] | None
+    """The former name of `eventTypes`, with the same value. Older SDKs read it."""
+    rate_limit: Rate | None
+    """The former name of `throttleRate`, with the same value. Older SDKs read it."""
     created_at: CreatedAt
     updated_at: UpdatedAt
     metadata: Metadata
@@ -277,6 +281,8 @@ def render_endpoint(endpoint: Endpoint) -> OperationalWebhookEndpointOut:
         uid=endpoint.uid,
         disabled=endpoint.disabled,
         event_types=endpoint.event_types,
+        filter_types=endpoint.event_types,
+        rate_limit=endpoint.throttle_rate,
         created_at=format_timestamp(endpoint.created_at),
         updated_at=format_timestamp(endpoint.updated_at),
         metadata=dict(endpoint.metadata),

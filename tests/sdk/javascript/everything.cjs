@@ -74,7 +74,7 @@ async function integrations(svix, app, serverUrl) {
   const before = (await svix.integration.rotateKey(app, made.id)).key;
   const { key } = await svix.integration.rotateKey(app, made.id);
   const put = await svix.integration.update(app, made.id, { name: "Make" });
-  assert.deepEqual([put.id, put.name, put.featureFlags], [made.id, "Make", []]);
+  assert.deepEqual([put.id, put.name, put.featureFlags], [made.id, "Make", undefined]);
   assert.deepEqual(ids(await svix.integration.list(app)), [made.id]);
   const own = (token) => new Svix(token, { serverUrl }).application.get(app);
   assert.equal((await own(key)).id, app);
