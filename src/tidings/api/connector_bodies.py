@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.fields import FLAGS_MAX, UID, WORDS, Name, given
+from tidings.api.fields import UID, WORDS, Name, given
 from tidings.api.wire import In
 from tidings.errors import Fault
 from tidings.model import text
@@ -25,7 +25,7 @@ from tidings.model.connector import (
     script_faults,
     uid_faults,
 )
-from tidings.model.faults import count_faults, set_faults, text_faults, unique
+from tidings.model.faults import count_faults, flag_faults, set_faults, text_faults, unique
 
 _LOGO: Final = Meta(
     extra_json_schema={
@@ -51,7 +51,7 @@ _SCRIPT: Final = Meta(
     }
 )
 _TYPES: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": TYPES_MAX})
-_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": FLAGS_MAX})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "maxItems": text.FLAGS_MAX})
 _NO_TYPES: Final = "allowedEventTypes must have at least one item, or be set to null."
 
 
@@ -83,7 +83,7 @@ class ConnectorUpsertIn(In, kw_only=True):
         yield from text_faults("instructions", self.instructions, INSTRUCTIONS_MAX)
         yield from _type_faults(self.allowed_event_types)
         yield from script_faults("transformation", self.transformation)
-        yield from _flag_faults(self.feature_flags)
+        yield from flag_faults("featureFlags", self.feature_flags)
 
     def drafted(self, uid: str | None, product_type: ConnectorProduct = ConnectorProduct.DISPATCH) -> ConnectorDraft:
         """Return the connector that the body describes."""
@@ -149,7 +149,7 @@ class ConnectorPatch(In, kw_only=True):
         yield from text_faults("instructions", given(self.instructions), INSTRUCTIONS_MAX)
         yield from _type_faults(given(self.allowed_event_types))
         yield from script_faults("transformation", given(self.transformation))
-        yield from _flag_faults(given(self.feature_flags))
+        yield from flag_faults("featureFlags", given(self.feature_flags))
 
     def applied(self, before: Connector) -> Connector:
         """Return a connector with the changes."""
@@ -172,8 +172,3 @@ def _type_faults(names: list[str] | None) -> Iterator[Fault]:
         yield Fault(("body", "allowedEventTypes"), _NO_TYPES)
     yield from count_faults("allowedEventTypes", names, TYPES_MAX)
     yield from set_faults("allowedEventTypes", map(text.name_error, names or ()))
-
-
-def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
-    yield from count_faults("featureFlags", flags, FLAGS_MAX)
-    yield from set_faults("featureFlags", map(text.name_error, flags or ()))

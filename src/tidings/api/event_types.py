@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidings.api import samples
-from tidings.api.fields import FLAGS_MAX, NAME, WORDS, Name, Object, given
+from tidings.api.fields import NAME, WORDS, Name, Object, given
 from tidings.api.query import Direction, Flag, NameIterator, PageLimit, Query
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import (
@@ -29,11 +29,11 @@ from tidings.core.schemas import is_draft_7
 from tidings.errors import Fault, invalid
 from tidings.model import text
 from tidings.model.event_type import EventType, EventTypeDraft
-from tidings.model.faults import count_faults, set_faults, text_faults, unique
+from tidings.model.faults import flag_faults, set_faults, text_faults, unique
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Event Type"
-_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": text.FLAGS_MAX})
 _OLD_FLAG: Final = Meta(
     extra_json_schema={"maxLength": text.LENGTH_MAX, "pattern": r"^[a-zA-Z0-9\-_.]+$", "deprecated": True}
 )
@@ -157,8 +157,7 @@ def _flag_faults(flags: list[str] | None) -> Iterator[Fault]:
         return
     if not flags:
         yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be set to null.")
-    yield from count_faults("featureFlags", flags, FLAGS_MAX)
-    yield from set_faults("featureFlags", map(text.name_error, flags))
+    yield from flag_faults("featureFlags", flags)
 
 
 def _schema_faults(schemas: Schemas) -> Iterator[Fault]:

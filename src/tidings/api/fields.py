@@ -12,8 +12,6 @@ from tidings.model.endpoint import HEADER_BYTES, HEADERS_MAX, RATE_MAX
 
 Given = TypeVar("Given")
 
-FLAGS_MAX: Final = 25
-"""Maximum feature flags of one event type or one token."""
 REFERENCES_MAX: Final = 1_000
 """Maximum applications, sessions or messages in one request."""
 

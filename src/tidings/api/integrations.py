@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidings import ids
 from tidings.api import samples
 from tidings.api.context import Context
-from tidings.api.fields import FLAGS_MAX, WORDS, Name
+from tidings.api.fields import WORDS, Name
 from tidings.api.query import Direction, PageLimit, Query, iterator_of
 from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.wire import CreatedAt, In, ListResponse, Out, UpdatedAt, format_timestamp, json_response, listing
@@ -21,12 +21,12 @@ from tidings.core.idempotency import Response
 from tidings.core.integrations import IntegrationDraft
 from tidings.errors import Fault
 from tidings.model import text
-from tidings.model.faults import count_faults, set_faults, text_faults, unique
+from tidings.model.faults import flag_faults, text_faults, unique
 from tidings.model.integration import Integration
 from tidings.model.page import LIMIT_DEFAULT, Cursor, Order
 
 TAG: Final = "Integration"
-_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": FLAGS_MAX})
+_FLAGS: Final = Meta(extra_json_schema={"uniqueItems": True, "minItems": 1, "maxItems": text.FLAGS_MAX})
 _ID: Final = Meta(description="The id of the integration.", extra_json_schema={"example": samples.INTEGRATION})
 
 
@@ -43,8 +43,7 @@ class IntegrationIn(In, kw_only=True):
         yield from text_faults("name", self.name)
         if self.feature_flags is not None and not self.feature_flags:
             yield Fault(("body", "featureFlags"), "featureFlags must have at least one item, or be absent.")
-        yield from count_faults("featureFlags", self.feature_flags, FLAGS_MAX)
-        yield from set_faults("featureFlags", map(text.name_error, self.feature_flags or ()))
+        yield from flag_faults("featureFlags", self.feature_flags)
 
     def drafted(self) -> IntegrationDraft:
         """Return the integration that the body describes."""

@@ -44,6 +44,12 @@ def count_faults(field: str, items: Sized | None, items_max: int) -> Iterator[Fa
         yield Fault(("body", field), f"{field} must have at most {items_max} items.")
 
 
+def flag_faults(field: str, flags: list[str] | None) -> Iterator[Fault]:
+    """Yield the faults of feature flags."""
+    yield from count_faults(field, flags, text.FLAGS_MAX)
+    yield from set_faults(field, map(text.name_error, flags or ()))
+
+
 def unique(names: list[str] | None) -> tuple[str, ...] | None:
     """Return the distinct items of a list in their order."""
     if names is None:

@@ -18,7 +18,6 @@ EVENT_TYPES_MAX: Final = 5_000
 """The most webhooks of one document."""
 FAULTS_MAX: Final = 20
 """The most faults that a reader of a document reports."""
-FLAGS_MAX: Final = 25
 _EXAMPLES_MAX: Final = 10
 
 _SECTIONS: Final = ("webhooks", "x-webhooks")
@@ -123,8 +122,8 @@ def _flags(flags: object, flag: object, place: tuple[str, ...]) -> tuple[str, ..
     value = [flag] if flags is None and flag is not None else flags
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value) or len(value) > FLAGS_MAX:
-        raise DocumentError(place, f"Feature flags are a list of at most {FLAGS_MAX} texts.")
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value) or len(value) > text.FLAGS_MAX:
+        raise DocumentError(place, f"Feature flags are a list of at most {text.FLAGS_MAX} texts.")
     for each in value:
         _require(text.name_error(each), place, "A feature flag: {}")
     return tuple(dict.fromkeys(value))

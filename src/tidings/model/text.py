@@ -12,6 +12,8 @@ from tidings.errors import Fault
 LENGTH_MAX: Final = 256
 CHANNEL_LENGTH_MAX: Final = 128
 METADATA_BYTES: Final = 4096
+FLAGS_MAX: Final = 25
+"""Maximum feature flags of one thing."""
 TEXT_BYTES_MAX: Final = 4096
 """The size of a name or a description for people."""
 
