@@ -9,7 +9,7 @@ from tidings.model.app import App
 from tidings.model.endpoint import Endpoint
 from tidings.model.explanation import AttemptSummary, DeliveryFacts, DeliveryState, Explanation, MessageFacts, explain
 from tidings.model.message import RETENTION_MS, Message
-from tidings.model.page import Cursor, Page
+from tidings.model.page import Cursor, Order, Page
 from tidings.model.undelivered import (
     UndeliveredFilter,
     UndeliveredKey,
@@ -71,6 +71,9 @@ async def _page(
     read: Read, scope: UndeliveredScope, request: UndeliveredRequest, now: int
 ) -> tuple[UndeliveredPage, UndeliveredSummary | None]:
     cursor, window = request.cursor, request.cursor.window()
+    if cursor.iterator is None and window.order is Order.ASCENDING:
+        rows, whole = await lists.first_page_of_undelivered(read, scope, request.filters, window.rows, now)
+        return await _explained(read, rows, request, now), whole
     position = None if cursor.key is None else UndeliveredKey.parse(cursor.key)
     found = await lists.page_of_undelivered(
         read, scope, request.filters, UndeliveredWindow(window.order, window.rows, position), now

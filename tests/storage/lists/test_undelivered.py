@@ -13,11 +13,12 @@ from tidings.ids import DEFAULT_ORG, EndpointId, MessageId, OrgId
 from tidings.model.message import MessageFilter
 from tidings.model.page import Order
 from tidings.model.status import Count
-from tidings.model.undelivered import UndeliveredFilter, UndeliveredKey, UndeliveredState
+from tidings.model.undelivered import UndeliveredFilter, UndeliveredKey, UndeliveredRows, UndeliveredState
 from tidings.storage.drivers.database import Database, Read, Value, Write
 from tidings.storage.lists import (
     UndeliveredScope,
     UndeliveredWindow,
+    first_page_of_undelivered,
     page_of_undelivered,
     summary_of_undelivered,
 )
@@ -269,6 +270,71 @@ async def test_a_count_ends_at_its_limit(db: Database) -> None:
         filters = UndeliveredFilter(state=SCHEDULED)
         counts = [(await summary_of_undelivered(tx, data.scope(), filters, NOW, most=most)).count for most in (2, 3)]
     assert [Count(2, is_exact=False), Count(3)] == counts
+
+
+FILTERS: Final = (
+    MessageFilter(),
+    MessageFilter(event_types=("a.b",)),
+    MessageFilter(event_types=("nothing",)),
+    MessageFilter(channel="eu"),
+)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_first_page_with_its_count_is_the_page_and_the_count(db: Database, *, whole: bool) -> None:
+    endpoints = await laid_out(db)
+    async with db.write() as tx:
+        data = Data(tx, endpoints)
+        for number in range(24):
+            msg_id = await data.message(
+                100 - number, event_type=("a.b", "c.d")[number % 2], channels='["eu"]' if number % 3 else None
+            )
+            await data.attempt(msg_id, endpoint=endpoints[number % 2], ended=1 if number % 5 else None)
+            if number % 4 == 0:
+                await data.delivery(msg_id, number % 7, endpoint=endpoints[number % 2])
+            elif number % 4 == 1:
+                await data.delivery(msg_id, number, endpoint=endpoints[number % 2], until=number - 9)
+        for state in UndeliveredState:
+            for wanted in FILTERS:
+                for since in (None, NOW - 90 * MINUTE):
+                    filters = UndeliveredFilter(state=state, messages=wanted, since=since)
+                    for limit, most in ((1, 3), (3, 3), (5, 30), (30, 30)):
+                        await _compared(tx, data.scope(whole=whole), filters, limit, most)
+
+
+async def _compared(tx: Write, scope: UndeliveredScope, filters: UndeliveredFilter, limit: int, most: int) -> None:
+    """Assert that the statement for both finds what the statements for one find."""
+    page = await page_of_undelivered(tx, scope, filters, UndeliveredWindow(Order.ASCENDING, limit), NOW)
+    whole = await summary_of_undelivered(tx, scope, filters, NOW, most=most)
+
+    found, counted = await first_page_of_undelivered(tx, scope, filters, limit, NOW, most=most)
+
+    assert (page.rows, whole) == (found.rows, counted)
+    if len(found.rows) < limit:
+        assert (page.is_end, True) == (found.is_end, found.is_end)
+
+
+async def test_a_first_page_continues_where_the_count_ended(db: Database) -> None:
+    endpoints = await laid_out(db)
+    async with db.write() as tx:
+        data = Data(tx, endpoints)
+        for number in range(30):
+            msg_id = await data.message(100 - number, event_type="a.b" if number in {2, 13, 25} else "c.d")
+            await data.attempt(msg_id)
+        filters = UndeliveredFilter(state=EXHAUSTED, messages=MessageFilter(event_types=("a.b",)))
+
+        enough, whole = await first_page_of_undelivered(tx, data.scope(), filters, 2, NOW, most=9)
+        assert ([98, 87], Count(1, is_exact=False)) == (_ages(data, enough), whole.count)
+        bounded, _ = await first_page_of_undelivered(Bounded(tx, 20), data.scope(), filters, 3, NOW, most=9)
+        assert ([98, 87], False) == (_ages(data, bounded), bounded.is_end)
+        assert bounded.last is not None
+        assert 81 == data.names[bounded.last.msg_id]
+        nothing, _ = await first_page_of_undelivered(Bounded(tx, 5), data.scope(), filters, 3, NOW, most=9)
+        assert ([98], False) == (_ages(data, nothing), nothing.is_end)
+
+
+def _ages(data: Data, found: UndeliveredRows) -> list[int]:
+    return [data.names[row.key.msg_id] for row in found.rows]
 
 
 def test_a_key_is_read_from_its_text_and_nothing_else_is() -> None:

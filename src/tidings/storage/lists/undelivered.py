@@ -152,6 +152,11 @@ _ALIVE: Final = (
     f" WHERE 1 = 1{_EXISTS})"
 )
 
+_TOTALS: Final = (
+    "SELECT count(*) AS candidates, coalesce(sum(is_match), 0) AS found,"
+    " min(CASE WHEN is_match = 1 THEN msg_id END) AS oldest FROM counted"
+)
+
 
 def page_statement(column: str, filters: UndeliveredFilter, order: Order) -> Sql:
     """Return the statement that reads candidates; `is_match` says which of them are in the list."""
@@ -166,15 +171,37 @@ def page_statement(column: str, filters: UndeliveredFilter, order: Order) -> Sql
 
 
 def count_statement(column: str, filters: UndeliveredFilter) -> Sql:
-    """Return the statement that counts: candidates, those in the list, and their least message.
+    """Return the statement that counts: candidates, those in the list, and their least message."""
+    return composed("{counted} {totals}", counted=_counted(column, filters), totals=_TOTALS)
 
-    `counted` is materialized because planners would otherwise evaluate `is_match` once for each use.
+
+def first_statement(column: str, filters: UndeliveredFilter) -> Sql:
+    """Return the statement of a first page: what `count_statement` returns, with the first rows in the list.
+
+    Both look at the same candidates, so each is evaluated once. There is one row at least; without rows in the list,
+    its `msg_id` is null. `last_at`, `last_msg` and `last_endpoint` are the key of the last candidate.
+    """
+    return composed(
+        "{counted}, whole AS ({totals}), edge AS (SELECT at, msg_id, endpoint_id FROM counted"
+        " ORDER BY at DESC, msg_id DESC, endpoint_id DESC LIMIT 1), shown AS (SELECT * FROM counted WHERE is_match = 1"
+        " ORDER BY at, msg_id, endpoint_id LIMIT CAST(:shown AS BIGINT)) SELECT whole.candidates, whole.found,"
+        " whole.oldest, edge.at AS last_at, edge.msg_id AS last_msg, edge.endpoint_id AS last_endpoint, shown.*"
+        " FROM whole LEFT JOIN edge ON 1 = 1 LEFT JOIN shown ON 1 = 1"
+        " ORDER BY shown.at, shown.msg_id, shown.endpoint_id",
+        counted=_counted(column, filters),
+        totals=_TOTALS,
+    )
+
+
+def _counted(column: str, filters: UndeliveredFilter) -> Sql:
+    """Return the beginning of a statement: its table `counted` has the first candidates, with `is_match`.
+
+    It is materialized because planners would otherwise evaluate `is_match` once for each use.
     """
     is_whole = column == "org_id" and filters.state is UndeliveredState.EXHAUSTED
     return composed(
-        "WITH c AS MATERIALIZED ({source}){alive}, counted AS MATERIALIZED (SELECT c.msg_id AS msg_id,"
-        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c) SELECT count(*) AS candidates,"
-        " coalesce(sum(is_match), 0) AS found, min(CASE WHEN is_match = 1 THEN msg_id END) AS oldest FROM counted",
+        "WITH c AS MATERIALIZED ({source}){alive}, counted AS MATERIALIZED (SELECT c.*,"
+        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c)",
         source=_source(column, filters.state, Order.ASCENDING),
         alive=_ALIVE if is_whole else "",
         matches=_matches(filters),
@@ -223,9 +250,16 @@ async def page(
     read: Read, scope: UndeliveredScope, filters: UndeliveredFilter, window: UndeliveredWindow, now: int
 ) -> UndeliveredRows:
     """Return the next rows of a list. Fewer than requested, though the list goes on, if too many candidates differ."""
+    return await _page(read, scope, filters, window, now, read.tuning.lists.undelivered)
+
+
+async def _page(
+    read: Read, scope: UndeliveredScope, filters: UndeliveredFilter, window: UndeliveredWindow, now: int, left: int
+) -> UndeliveredRows:
+    """Return the next rows of a list, of at most `left` candidates."""
     statement = page_statement(scope.column, filters, window.order)
     found: list[UndeliveredRow] = []
-    position, left = window.after, read.tuning.lists.undelivered
+    position = window.after
     limit = min(left, _GROWTH * window.rows if filters.reads_messages else window.rows)
     while True:
         rows = await read.rows(statement, **_values(scope, filters, window.order, position, limit), now=now)
@@ -242,9 +276,29 @@ async def summary(
 ) -> UndeliveredSummary:
     """Count a list up to `most`. With more candidates than that, the count is of the first ones, and inexact."""
     values = _values(scope, filters, Order.ASCENDING, None, most + 1)
-    row = await read.one(count_statement(scope.column, filters), **values, now=now)
+    return _summary(await read.one(count_statement(scope.column, filters), **values, now=now), most)
+
+
+def _summary(row: Row, most: int) -> UndeliveredSummary:
     count = Count(min(row["found"], most), row["candidates"] <= most)
     return UndeliveredSummary(count, None if row["oldest"] is None else timestamp_of(row["oldest"]))
+
+
+async def first_page(
+    read: Read, scope: UndeliveredScope, filters: UndeliveredFilter, limit: int, now: int, *, most: int = COUNT_MAX
+) -> tuple[UndeliveredRows, UndeliveredSummary]:
+    """Return the first `limit` rows of a list in ascending order, with its count up to `most`: `page` and `summary`."""
+    values = _values(scope, filters, Order.ASCENDING, None, most + 1)
+    rows = await read.rows(first_statement(scope.column, filters), **values, shown=limit, now=now)
+    whole, candidates = _summary(rows[0], most), rows[0]["candidates"]
+    found = [_row(row, filters.state) for row in rows if row["msg_id"] is not None]
+    last = UndeliveredKey(rows[0]["last_at"], rows[0]["last_msg"], rows[0]["last_endpoint"]) if candidates else None
+    left = read.tuning.lists.undelivered - candidates
+    if candidates <= most or len(found) == limit or left <= 0:
+        return UndeliveredRows(found, last, is_end=candidates <= most), whole
+    window = UndeliveredWindow(Order.ASCENDING, limit - len(found), last)
+    rest = await _page(read, scope, filters, window, now, left)
+    return UndeliveredRows([*found, *rest.rows], rest.last, rest.is_end), whole
 
 
 def _values(
