@@ -8,9 +8,11 @@ import httpx
 import pytest
 
 from api.kit import ORG
+from api.task_kit import stored
 from portal.kit import HERE, Browser, Site, site_of
 from portal.streams import OpenStream
 from tidings.clock import HOUR
+from tidings.model.task import State
 
 ALLOWED: Final = ("ada@example.com=operator", f"group:support={ORG}:read-only")
 SETTINGS: Final[dict[str, Any]] = {
@@ -141,18 +143,43 @@ async def test_a_key_in_a_cookie_counts_first_and_an_ended_one_locks_nobody_out(
     assert (200, "/console") == (browser.status, browser.path)
 
 
-async def test_a_stream_ends_within_an_hour(lite_site: Site) -> None:
+@pytest.mark.parametrize("part", ["changes?seen=x", "task/{task}/live"])
+async def test_the_stream_of_an_open_page_ends_after_an_hour_so_that_the_browser_asks_the_proxy_again(
+    lite_site: Site, part: str
+) -> None:
     browser = through(lite_site)
     app = await lite_site.api.app()
-    request = browser.client.build_request("GET", f"/console/{ORG}/app/{app}/changes?seen=x")
+    task = await stored(lite_site.api, State.QUEUED, app=app)
+    path = f"/console/{ORG}/app/{app}/{part.format(task=task)}"
     site = site_of(lite_site.api, **SETTINGS)
 
     async def from_there(scope: Any, receive: Any, send: Any) -> None:
         await site.app({**scope, "client": ("10.1.2.3", 1)}, receive, send)
 
-    stream = OpenStream(from_there, request)
+    stream = OpenStream(from_there, browser.client.build_request("GET", path))
     assert 200 == await stream.status()
-    lite_site.api.clock.advance(HOUR)
+    lite_site.api.clock.advance(HOUR + 1)
     site.live.recheck_access()
 
-    assert "over" in await stream.rest()
+    # The event `over` and the notice would make the browser stop.
+    rest = await stream.rest()
+    assert "event: over" not in rest
+    assert "not updated any more" not in rest
+    again = OpenStream(from_there, browser.client.build_request("GET", path))
+    assert 200 == await again.status()
+    await again.close()
+    unnamed = OpenStream(from_there, httpx.Request("GET", f"{HERE}{path}"))
+    assert 401 == await unnamed.status()
+    await unnamed.close()
+
+
+async def test_the_stream_of_a_page_in_a_cookie_session_says_that_it_ended(lite_site: Site) -> None:
+    app = await lite_site.api.app()
+    browser = await lite_site.console((await lite_site.api.key(lifetime_ms=HOUR)).text)
+    stream = OpenStream(lite_site.app, browser.client.build_request("GET", f"/console/{ORG}/app/{app}/changes?seen=x"))
+    assert 200 == await stream.status()
+
+    lite_site.api.clock.advance(HOUR + 1)
+    lite_site.live.recheck_access()
+
+    assert "event: over" in await stream.rest()

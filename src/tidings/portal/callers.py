@@ -62,7 +62,7 @@ def _by_proxy(context: PortalContext, session: PageSession) -> Caller:
     principal = session.principal
 
     async def renew() -> Principal:
-        if context.services.clock.now() >= principal.until:
+        if context.services.clock.now() > principal.until:
             raise unauthorized()
         return principal
 

@@ -44,6 +44,8 @@ _PORTAL_ENDED: Final = (
     "Your access has ended, or this browser has not signed in. Open the portal again from the product that sent you"
     " here."
 )
+_STREAMS: Final = ("/live", "/changes")
+"""The ends of paths of streams. Followed to the sign-in page, a browser would take that for a stream that ended."""
 _NOT_FOUND: Final = "It was deleted, or its address is incomplete, or you may not see it."
 _EXPLAINED: Final = ("stale_form", "foreign_form", NOT_ALLOWED)
 """The codes of refusals whose detail is for the user."""
@@ -53,7 +55,8 @@ _FORBIDDEN: Final = "Your access does not include it. Ask for another link or ke
 def page(context: PortalContext, scope: AsgiScope, error: AppError | None) -> Answer:
     """Return the page about an error; None for an unexpected one, which the log has with the request's id."""
     is_console = scope["path"].startswith("/console")
-    if error is not None and error.kind is ErrorKind.UNAUTHORIZED and is_console and scope["method"] == "GET":
+    is_page = scope["method"] == "GET" and not scope["path"].endswith(_STREAMS)
+    if error is not None and error.kind is ErrorKind.UNAUTHORIZED and is_console and is_page:
         query = urlencode({"next": scope["path"], **({} if error.code == "no_session" else {"why": "ended"})})
         return Redirect(f"{base_path(scope)}/console/sign-in?{query}")
     app_id = _portal_of(scope["path"])

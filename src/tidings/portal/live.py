@@ -115,6 +115,8 @@ class _Reader:
     may_read: MayRead
     seconds_left: Callable[[], float]
     """Returns for how long the session is valid."""
+    reconnects: bool = False
+    """Whether the browser is to connect again at the end of the session, to get another one."""
     must_check: bool = False
     check_at: float = 0.0
     sent: int = 0
@@ -184,18 +186,21 @@ class Live:
         session: Hashable = None,
         owner: Hashable = None,
         seconds_left: Callable[[], float] = _for_ever,
+        reconnects: bool = False,
     ) -> Stream:
         """Return a stream of a part's renderings; pages use `PageRequest.follow`.
 
         Readers with the same `key` share one rendering. `may_read` is called every 15 seconds, after
         `recheck_access`, and when the time that `seconds_left` returns is over. Raises `too_many` if this process,
-        `session`, or `owner`, whose data the part shows, has its maximum of streams.
+        `session`, or `owner`, whose data the part shows, has its maximum of streams. With `reconnects`, the browser
+        connects again after that time, with a request that is a new session; otherwise the page says that it ended.
         """
         self._room.require(session, owner)
         reader = self._joined(key, subject, render, may_read, (session, owner), seconds_left)
+        reader.reconnects = reconnects
         return Stream(200, parts=lambda: self._parts(reader), hang_up=lambda: self._leave(reader))
 
-    def signal(
+    def signal(  # noqa: PLR0913 - what to watch, and whose it is
         self,
         subject: Subject,
         seen: str,
@@ -204,10 +209,12 @@ class Live:
         session: Hashable = None,
         owner: Hashable = None,
         seconds_left: Callable[[], float] = _for_ever,
+        reconnects: bool = False,
     ) -> Stream:
         """Return a stream of signals: one after each change of a subject since its version `seen`."""
         self._room.require(session, owner)
         reader = self._joined(("signal", subject), subject, _nothing, may_read, (session, owner), seconds_left)
+        reader.reconnects = reconnects
         parts = partial(self._signals, reader, subject, seen)
         return Stream(200, parts=parts, hang_up=lambda: self._leave(reader))
 
@@ -308,8 +315,9 @@ class Live:
 
     async def _next(self, reader: _Reader) -> bytes:
         """Return what a reader does not have yet, perhaps nothing; set `is_over` if nothing follows."""
-        topic, found = reader.topic, await self._check(reader)
-        if found.endswith(OVER):
+        topic, is_last = reader.topic, reader.is_over  # a process that stops still sends the first part
+        found = await self._check(reader)
+        if reader.is_over and not is_last:
             return found
         if topic.is_due and not await self._refresh(topic, reader.owner):
             return reader.end(event(_ENDED))
@@ -341,6 +349,9 @@ class Live:
     async def _check(self, reader: _Reader) -> bytes:
         """Check the access of a reader if that is due: return a sign of life, or the end of the stream."""
         if not reader.is_check_due():
+            return b""
+        if reader.reconnects and reader.seconds_left() <= 0:
+            reader.is_over = True
             return b""
         if not await reader.may_read():
             return reader.end(event(_ENDED))

@@ -184,6 +184,7 @@ class PageRequest:
             session=self.session.token,
             owner=caller.org_id if self.found is None else self.found.id,
             seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
+            reconnects=self.session.is_proxied,
         )
 
     async def watch(self) -> None:
@@ -204,6 +205,7 @@ class PageRequest:
             session=self.session.token,
             owner=caller.org_id if self.found is None else self.found.id,
             seconds_left=lambda: (caller.until + 1 - clock.now()) / SECOND,
+            reconnects=self.session.is_proxied,
         )
 
     async def _may_still_read(self) -> bool:
