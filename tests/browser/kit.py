@@ -82,6 +82,12 @@ class Customer:
         assert status in (200, 201, 202), (status, found)
         return dict(found)
 
+    def replaced(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Replace something of the organization."""
+        status, found = self.server.call("PUT", f"/api/v1{path}", body)
+        assert status == 200, (status, found)
+        return dict(found)
+
     def link(self, **access: Any) -> str:
         """Return a link to the application's portal."""
         return str(self.created(f"/auth/app-portal-access/{self.app}", access)["url"])

@@ -22,6 +22,14 @@ _SCHEMA: Final = {
         "examples": [{"id": "in_1042", "amount": 4_200, "currency": "EUR"}],
     }
 }
+_SCRIPT: Final = "function handler(webhook) {\n  webhook.payload = { text: webhook.eventType };\n  return webhook;\n}"
+_CONNECTOR: Final = {
+    "name": "Ticket system",
+    "description": "Open a ticket for each failed payment, with the customer and the amount.",
+    "instructions": "1. Open **Tickets**, then choose `Admin`.\n2. Copy the [webhook URL](https://example.com/docs).",
+    "allowedEventTypes": ["invoice.payment_failed", "invoice.paid"],
+    "transformation": _SCRIPT,
+}
 _MESSAGES: Final = 24
 _GONE: Final = 410
 _LONG: Final = "The Quite Long Name of a Customer That Has Merged with Another One (Holding) GmbH & Co. KG"
@@ -49,7 +57,22 @@ def filled(customer: Customer) -> None:
         customer.message(name, payload, eventId=f"event-{number}", tags=["nightly"] if number % 3 == 0 else [])
     _wait_for(receiver.got, _MESSAGES)
     customer.made(f"/endpoint/{failing}/recover", _since())
+    _extended(customer)
     _neighbors(customer)
+
+
+def _extended(customer: Customer) -> None:
+    """Add a connector with three versions, an endpoint that has an old one, and integrations."""
+    connector = customer.created("/connector", _CONNECTOR)["id"]
+    endpoint = customer.endpoint("/tickets", description="Tickets", filterTypes=["invoice.payment_failed"])
+    customer.replaced(f"/app/{customer.app}/endpoint/{endpoint}/connector", {"connectorId": connector})
+    for number in (2, 3):
+        script = _SCRIPT.replace("text:", f"version: {number}, text:")
+        customer.replaced(f"/connector/{connector}", {**_CONNECTOR, "transformation": script})
+    for name, flags in (("Automation", ["beta"]), (_LONG, [f"a-long-feature-flag-{n}" for n in range(5)])):
+        made = customer.made("/integration", {"name": name, "featureFlags": flags})["id"]
+        customer.made(f"/integration/{made}/key/rotate", {})
+    customer.made("/integration", {"name": "Without a key"})
 
 
 def _neighbors(customer: Customer) -> None:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 _PAGES_MAX: Final = 80
 _LOOKS: Final = [(1280, "light"), (1280, "dark"), (2560, "light"), (768, "light"), (360, "light"), (360, "dark")]
-_ID: Final = re.compile(r"\b(app|ep|msg|atmpt|qtask|key|org)_[0-9A-Za-z]+")
+_ID: Final = re.compile(r"\b(app|ep|msg|atmpt|qtask|key|org|trtmpl|integ)_[0-9A-Za-z]+")
 FOLDER: Final = Path(os.environ.get("TIDINGS_SCREENSHOTS", ".screenshots"))
 
 

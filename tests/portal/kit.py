@@ -12,6 +12,7 @@ from portal.streams import OpenStream
 from tidings.api.app import build
 from tidings.core.access import TokenSecrets
 from tidings.portal.live import Live
+from tidings.portal.sessions import CONSOLE_COOKIE, PORTAL_COOKIE, Session, form_key
 from tidings.server.portal import live_parts, pages
 from tidings.settings import Settings
 from tidings.table import TABLE
@@ -101,6 +102,12 @@ class Browser:
         form = self.page.form(action)
         data = {**form.values, **fields}
         return await self.post(form.action, **{name: value for name, value in data.items() if value is not None})
+
+
+def form_token(browser: Browser, target: str) -> str:
+    """Return the valid token of a form that no page has."""
+    [cookie] = [each for each in browser.client.cookies.jar if each.name in (CONSOLE_COOKIE, PORTAL_COOKIE)]
+    return Session(cookie.value or "", form_key(SECRET)).form_token(target)
 
 
 @dataclass(slots=True)

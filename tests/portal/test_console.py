@@ -21,9 +21,11 @@ OF_ALL: Final = [each for each in PAGES if each.scope is Scope.INSTALLATION]
 
 
 def path_of(view: View, org: str = ORG) -> str:
-    """Return the address of a view; its parameters name nothing that exists."""
+    """Return the address of a view; its parameters name what all have, or nothing."""
     prefix = f"/console/{org}" if view.scope is Scope.ORGANIZATION else "/console"
-    return prefix + view.path.replace("{name}", "a.b").replace("{key_id}", "key_1").replace("{task_id}", "qtask_1")
+    return prefix + view.path.replace("{name}", "a.b").replace("{key_id}", "key_1").replace(
+        "{connector_id}", "tidings.slack"
+    ).replace("{task_id}", "qtask_1")
 
 
 def named(view: View) -> str:

@@ -6,16 +6,15 @@ from typing import Final
 
 import pytest
 
-from api.kit import ORG, SECRET
+from api.kit import ORG
 from api.task_kit import failing, stored
-from portal.kit import Browser, Site, site_of
+from portal.kit import Browser, Site, form_token, site_of
 from portal.streams import OpenStream
 from tidings.api.request_log import RequestObservers, RequestRecord
 from tidings.clock import HOUR
 from tidings.ids import DEFAULT_ORG, OrgId
 from tidings.model.api_key import KeyScope
 from tidings.model.task import State
-from tidings.portal.sessions import Session, form_key
 
 OTHER: Final = OrgId("org_00000000000000000000000000F")
 HTTPS: Final = {"x-forwarded-proto": "https", "host": "hooks.example"}
@@ -238,9 +237,3 @@ async def test_a_session_downloads_two_files_at_a_time(lite_site: Site) -> None:
     assert 200 == (await browser.client.get(path)).status_code
     assert 200 == (await browser.client.get(path)).status_code
     assert 200 == (await browser.client.get(path)).status_code
-
-
-def form_token(browser: Browser, target: str) -> str:
-    """Return the valid token of a form that no page has."""
-    [cookie] = [each for each in browser.client.cookies.jar if each.name == "tidings_portal"]
-    return Session(cookie.value or "", form_key(SECRET)).form_token(target)

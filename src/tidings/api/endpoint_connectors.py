@@ -14,7 +14,7 @@ from tidings.api.routes import Access, AnyRoute, Call, Nothing, Route
 from tidings.api.transformations import Variables
 from tidings.api.wire import In, format_timestamp, json_response
 from tidings.core import connectors, endpoint_connectors
-from tidings.core.endpoint_connectors import ConnectorUse
+from tidings.core.endpoint_connectors import ConnectorApplication, ConnectorUse
 from tidings.core.idempotency import Response
 from tidings.errors import AppError, ErrorKind, Fault, invalid
 from tidings.model.token import Capability
@@ -63,8 +63,7 @@ async def put(call: Call[Query, EndpointConnectorIn]) -> Response:
         call.context.services,
         call.app,
         call.path["endpoint_id"],
-        connector,
-        call.body.variables,
+        ConnectorApplication(connector, call.body.variables),
         render=_rendered,
     )
 

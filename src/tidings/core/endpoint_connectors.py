@@ -40,6 +40,17 @@ class ConnectorUse:
     """Whether the endpoint has another script by now, or none in use."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectorApplication:
+    """A request to give an endpoint the script of a connector."""
+
+    connector: Connector
+    variables: Mapping[str, str] | None = None
+    """The variables of the script; None keeps those that the endpoint has."""
+    require: Callable[[str], None] | None = None
+    """Gets the script that the endpoint has, and raises an error if the caller expects another one."""
+
+
 async def create(
     services: Services,
     app: App,
@@ -63,19 +74,22 @@ async def apply(
     services: Services,
     app: App,
     ref: str,
-    connector: Connector,
-    variables: Mapping[str, str] | None,
+    application: ConnectorApplication,
     *,
     render: Callable[[ConnectorUse], Response],
 ) -> Response:
-    """Give an endpoint the script of a connector as it is now, and enable it; None keeps its variables."""
+    """Give an endpoint the script of a connector as it is now, and enable it."""
+    connector, require = application.connector, application.require
     _require_usable(connector)
 
     async def work(tx: Write) -> ConnectorUse:
         await apps.advance_routing_version(tx, app.id, services.now())
         endpoint = await endpoint_rows.get(tx, app.id, ref)
         refuse_types(connector, endpoint.event_types)
-        await _apply(tx, services, endpoint, connector, variables)
+        if require is not None:
+            stored = await transformation_rows.find(tx, endpoint.id)
+            require("" if stored is None else stored.code or "")
+        await _apply(tx, services, endpoint, connector, application.variables)
         refresh_after_commit(tx, services, endpoint)
         return ConnectorUse(connector, connector.version, services.now(), is_modified=False)
 

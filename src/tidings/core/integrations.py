@@ -81,12 +81,31 @@ async def get(services: Services, app: App, integration_id: str) -> Integration:
         return _found(await integrations.get(read, app.id, integration_id))
 
 
-async def change(services: Services, app: App, integration_id: str, draft: IntegrationDraft) -> Integration:
-    """Replace the name and the feature flags of an integration; its key has the new flags within two seconds."""
+async def keys(services: Services, app: App, found: Iterable[Integration]) -> dict[str, ApiKey]:
+    """Return the keys of integrations of an application, by the id of the integration."""
+    async with services.db.read() as read:
+        rows = await api_keys.of_integrations(read, app.id, [each.id for each in found])
+    return {key.integration_id: key for key in rows if key.integration_id is not None}
+
+
+async def change(
+    services: Services,
+    app: App,
+    integration_id: str,
+    draft: IntegrationDraft,
+    *,
+    require: Callable[[Integration], None] | None = None,
+) -> Integration:
+    """Replace the name and the feature flags of an integration; its key has the new flags within two seconds.
+
+    `require` raises an error if the integration is not in the state that the caller expects.
+    """
 
     async def work() -> Integration:
         async with services.db.write() as tx:
             before, now = _found(await integrations.lock(tx, app.id, integration_id)), services.now()
+            if require is not None:
+                require(before)
             after = replace(before, name=draft.name, feature_flags=draft.feature_flags, updated_at=now)
             await integrations.change(tx, after)
             if after.feature_flags != before.feature_flags:

@@ -5,7 +5,7 @@ The keys of integrations are rows of the same table, so that every node hears of
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from tidings.ids import AppId, OrgId
@@ -146,6 +146,7 @@ def _key(row: Row | None) -> ApiKey | None:
 # Keys of integrations
 
 _OF_INTEGRATION: Final = "app_id = :app AND integration_id = :integration AND expires_at IS NULL"
+_OF_INTEGRATIONS: Final = f"{_FROM} WHERE app_id = :app AND integration_id IN :integrations AND expires_at IS NULL"
 _REPLACE: Final = f"""
 UPDATE api_key SET hash = :hash, hint = :hint, created_by = :created_by, last_used_at = NULL, version = version + 1,
   changed_at = :now
@@ -200,3 +201,9 @@ async def end_of_application(tx: Write, app_id: AppId, integration_id: str | Non
 async def delete_ended_of_integrations(tx: Write, app_id: AppId, *, before: int) -> None:
     """Delete the keys of integrations of an application that ended before a timestamp."""
     await tx.run(_DELETE_ENDED, app=app_id, before=before)
+
+
+async def of_integrations(read: Read, app_id: AppId, integration_ids: Collection[str]) -> list[ApiKey]:
+    """Return the keys of integrations of an application; an integration without one has none in the result."""
+    rows = await read.rows(_OF_INTEGRATIONS, app=app_id, integrations=list(integration_ids))
+    return [found for row in rows if (found := _key(row))]
