@@ -61,7 +61,8 @@ class _Fields:
 
     @classmethod
     def of(cls, found: Transformation, message: str) -> "_Fields":
-        return cls(found.code or _STARTER, tuple(found.variables.items()), found.enabled, _version(found), message)
+        is_enabled = found.enabled or found.code is None  # a first script is written to be used
+        return cls(found.code or _STARTER, tuple(found.variables.items()), is_enabled, _version(found), message)
 
     @property
     def rows(self) -> list[tuple[str, str]]:

@@ -39,6 +39,15 @@
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // A field with data-into reads the chosen file into a text area, which the form sends.
+  for (const field of document.querySelectorAll("input[type=file][data-into]")) {
+    field.closest("label").hidden = false;
+    field.addEventListener("change", async () => {
+      const file = field.files[0];
+      if (file) document.getElementById(field.dataset.into).value = await file.text();
+    });
+  }
+
   // A filter form is sent when one of its lists changes.
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-auto]");
