@@ -146,11 +146,16 @@ _EXISTS: Final = (
     " (SELECT 1 FROM application WHERE application.id = endpoint.app_id AND application.deleted_at IS NULL) = 1"
     " LIMIT 1) = 1"
 )
-# A count looks at each endpoint once: there are many more deliveries.
-_ALIVE: Final = (
-    ", alive AS MATERIALIZED (SELECT c.endpoint_id AS endpoint_id FROM (SELECT DISTINCT endpoint_id FROM c) AS c"
-    f" WHERE 1 = 1{_EXISTS})"
+# A count looks at each endpoint of matching rows once: there are many more deliveries.
+_COUNTED_ALIVE: Final = (
+    "passed AS MATERIALIZED (SELECT c.*, CASE WHEN {matches} THEN 1 ELSE 0 END AS passes FROM c),"
+    " alive AS MATERIALIZED (SELECT c.endpoint_id AS endpoint_id"
+    " FROM (SELECT DISTINCT endpoint_id FROM passed WHERE passes = 1) AS c"
+    f" WHERE 1 = 1{_EXISTS}), counted AS MATERIALIZED (SELECT at, msg_id, endpoint_id,"
+    " CASE WHEN passes = 1 AND endpoint_id IN (SELECT endpoint_id FROM alive) THEN 1 ELSE 0 END AS is_match"
+    " FROM passed)"
 )
+_COUNTED: Final = "counted AS MATERIALIZED (SELECT c.*, CASE WHEN {matches} THEN 1 ELSE 0 END AS is_match FROM c)"
 
 _TOTALS: Final = (
     "SELECT count(*) AS candidates, coalesce(sum(is_match), 0) AS found,"
@@ -200,12 +205,9 @@ def _counted(column: str, filters: UndeliveredFilter) -> Sql:
     """
     is_whole = column == "org_id" and filters.state is UndeliveredState.EXHAUSTED
     return composed(
-        "WITH c AS MATERIALIZED ({source}){alive}, counted AS MATERIALIZED (SELECT c.*,"
-        " CASE WHEN {matches}{is_alive} THEN 1 ELSE 0 END AS is_match FROM c)",
+        f"WITH c AS MATERIALIZED ({{source}}), {_COUNTED_ALIVE if is_whole else _COUNTED}",
         source=_source(column, filters.state, Order.ASCENDING),
-        alive=_ALIVE if is_whole else "",
         matches=_matches(filters),
-        is_alive=" AND c.endpoint_id IN (SELECT endpoint_id FROM alive)" if is_whole else "",
     )
 
 
@@ -220,6 +222,7 @@ def _source(column: str, state: UndeliveredState, order: Order) -> Sql | str:
 
 
 def _matches(filters: UndeliveredFilter) -> str:
+    """Return the condition of a row in the list; the filters, which few rows may pass, come first."""
     found = "1 = 1"
     if filters.since is not None:
         found += " AND c.msg_id >= :first"
@@ -227,7 +230,8 @@ def _matches(filters: UndeliveredFilter) -> str:
         found += " AND c.msg_id < :end"
     if not filters.messages.is_empty:
         conditions = messages.filter_conditions(filters.messages)
-        found += f" AND (SELECT 1 FROM message WHERE message.id = c.msg_id{conditions} LIMIT 1) = 1"
+        # Not null but 0: PostgreSQL evaluates what follows null in a conjunction, but nothing after false.
+        found += f" AND coalesce((SELECT 1 FROM message WHERE message.id = c.msg_id{conditions} LIMIT 1), 0) = 1"
     if filters.state is UndeliveredState.EXHAUSTED:
         found += _IS_EXHAUSTED
     return found
