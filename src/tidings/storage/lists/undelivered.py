@@ -230,7 +230,7 @@ def _matches(filters: UndeliveredFilter) -> str:
         found += " AND c.msg_id < :end"
     if not filters.messages.is_empty:
         conditions = messages.filter_conditions(filters.messages)
-        # Not null but 0: PostgreSQL evaluates what follows null in a conjunction, but nothing after false.
+        # 0 in place of null: in a conjunction, PostgreSQL evaluates the rest after null, and nothing after false.
         found += f" AND coalesce((SELECT 1 FROM message WHERE message.id = c.msg_id{conditions} LIMIT 1), 0) = 1"
     if filters.state is UndeliveredState.EXHAUSTED:
         found += _IS_EXHAUSTED
