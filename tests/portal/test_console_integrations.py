@@ -64,13 +64,10 @@ async def test_a_form_sent_twice_creates_one_integration_and_one_key(site: Site)
 
     sent = await asyncio.gather(*(browser.client.post(path, data=values, headers=HEADERS) for _ in range(3)))
 
-    assert [200, 422, 422] == sorted(each.status_code for each in sent)
-    [shown] = [each for each in sent if each.status_code == 200]
-    assert 200 == await _status(site, api, _key(Page(shown.text)))
+    assert [200, 200, 200] == [each.status_code for each in sent]
+    [key] = {_key(Page(each.text)) for each in sent}
+    assert 200 == await _status(site, api, key)
     assert 1 == len(await _listed(site, api))
-    refused = next(each for each in sent if each.status_code == 422)
-    assert "created by this form already" in Page(refused.text).said
-    assert "new-key" not in refused.text
 
 
 async def test_a_new_key_ends_the_previous_one(site: Site) -> None:
@@ -108,7 +105,7 @@ async def test_name_and_flags_change_and_the_key_stays(site: Site) -> None:
     assert ("Zapier, EU", ["eu"]) == (changed["name"], changed["featureFlags"])
     assert 200 == await _status(site, api, key)
     await browser.submit(f"/integration/{made['id']}", flags="")
-    assert [] == (await _listed(site, api))[0]["featureFlags"]
+    assert "featureFlags" not in (await _listed(site, api))[0]
 
 
 async def test_a_stale_page_overwrites_nothing_before_it_is_sent_again(site: Site) -> None:

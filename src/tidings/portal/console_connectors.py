@@ -33,7 +33,8 @@ _PRODUCTS: Final = sorted(
 
 async def listed(page: PageRequest) -> Answer:
     """Show the connectors of the organization by name, and those that come with the service."""
-    found = await connectors.page(page.services, page.principal, Cursor(Order.ASCENDING, LIMIT_MAX), None)
+    cursor = Cursor(Order.ASCENDING, LIMIT_MAX)
+    found = await connectors.page(page.services, page.principal, cursor, None, has_built_in=True)
     ordered = sorted(found.items, key=lambda each: (each.name.casefold(), each.id))
     own = [each for each in ordered if not each.is_built_in]
     built_in = [each for each in ordered if each.is_built_in]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The integrations of an application in the console: list, create, change and delete them, and rotate their keys.
 
-Only the organization manages them, so the portal has no such page. The text of a new key is shown once.
+Only the organization manages them, so the portal has no such page. The text of a new key is shown in the answer to the
+form that made it, and nowhere else.
 """
 
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ from tidings.portal.view import Handler, Scope, View
 _LIST: Final = "console_integrations.html"
 _ONE: Final = "console_integration.html"
 _CHANGED: Final = "changed_meanwhile"
-_SHOWN_ALREADY: Final = (
-    "The key was created by this form already, and cannot be shown again. Rotate it, if nothing uses it yet."
+_LOST: Final = (
+    "This form made a key before the secret of the service changed. It cannot be shown again; make another one."
 )
 
 
@@ -142,13 +143,14 @@ async def _with_new_key(page: PageRequest, integ_id: str) -> Answer:
             page.services,
             page.app,
             integ_id,
+            signer=page.context.signer,
             created_by=caller.creator if caller.author or caller.key is None else caller.key.id,
             idempotency_key=page.idempotency_key("key"),
         )
     except AppError as error:
         if error.code != "conflict":
             raise
-        return await _one(page, integ_id, faults=[Fault(("body", "form"), _SHOWN_ALREADY)])
+        return await _one(page, integ_id, faults=[Fault(("body", "form"), _LOST)])
     return await _one(page, integ_id, text=text)
 
 
