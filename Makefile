@@ -33,7 +33,7 @@ quick: $(VENV)/.dev  ## the tests for the inner loop: under a minute on two core
 	$(BIN)/pytest -q -m "not chaos and not postgres" -n 2 $(QUICK) $(SLOW:%=--ignore=%) $(ARGS)
 
 # `check` uses one core; the other one compiles the tests meanwhile, once for all workers.
-test: $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.codegen  ## check, then every test but the long runs
+test: $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.sdkjava $(VENV)/.codegen  ## check, then every test but the long runs
 	@$(BIN)/pytest --collect-only -q >/dev/null 2>&1 & $(MAKE) --no-print-directory check; code=$$?; wait; exit $$code
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -122,7 +122,7 @@ $(VENV)/.browser: $(VENV)/.made tests/browser/package.json
 		echo "npm could not install axe-core" >&2
 	@touch $@
 
-# Programs on the official SDKs for Go and Rust, built where the machine has the toolchain. Without a program its test
+# Programs on the official SDKs for Go, Java and Rust, built where the machine has the toolchain. Without a program its test
 # skips, and shows the log of the build; the next run builds again.
 LIMIT = $$(! command -v timeout >/dev/null || echo timeout 180)
 $(VENV)/.sdkgo: $(VENV)/.made $(wildcard tests/sdk/go/*)
@@ -130,6 +130,14 @@ $(VENV)/.sdkgo: $(VENV)/.made $(wildcard tests/sdk/go/*)
 		out="$$PWD/$(VENV)/sdkgo"; rm -rf "$$out"; mkdir -p "$$out"; cd tests/sdk/go; \
 		{ CGO_ENABLED=0 GOTOOLCHAIN=local $(LIMIT) go build -mod=readonly -buildvcs=false -o "$$out/journey" . 2>"$$out/log" \
 			&& touch "$$out/../.sdkgo"; } || echo "The program on the SDK for Go does not build: see $$out/log" >&2; }
+
+JARS = org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
+$(VENV)/.sdkjava: $(VENV)/.made $(wildcard tests/sdk/java/*)
+	@! { mvn --version && javac -version; } >/dev/null 2>&1 || { \
+		out="$$PWD/$(VENV)/sdkjava"; rm -rf "$$out"; mkdir -p "$$out"; cd tests/sdk/java; \
+		{ $(LIMIT) mvn --batch-mode --quiet --strict-checksums $(JARS) -DoutputDirectory="$$out/lib" >"$$out/log" 2>&1 && \
+			javac -nowarn -cp "$$out/lib/*" -d "$$out/journey" Tour.java 2>"$$out/log" && touch "$$out/../.sdkjava"; } || \
+		echo "The program on the SDK for Java does not build: see $$out/log" >&2; }
 
 $(VENV)/.sdkrust: $(VENV)/.made $(wildcard tests/sdk/rust/* tests/sdk/rust/src/*)
 	@! cargo --version >/dev/null 2>&1 || { \

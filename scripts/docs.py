@@ -6,9 +6,11 @@
 
 import dataclasses
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tidings.api.routes import PREFIX, Access
 from tidings.api.unserved import OF_SDKS, UNSERVED
@@ -197,6 +199,36 @@ def public() -> Iterator[tuple[str, str, str, str]]:
         yield each.operation, f"{each.method} {each.path}", served, each.reason
 
 
+CALLS: dict[str, dict[str, Any]] = tomllib.loads((CHECKOUT / "tests" / "sdk" / "calls.toml").read_text())
+"""What each official SDK calls in the tests, by language."""
+
+
+def served_publicly() -> set[str]:
+    """Return the public operations of the contract that are served."""
+    return {operation for operation, _, found, _ in public() if found in ("yes", "partly")}
+
+
+def called_by(language: str) -> set[str]:
+    """Return the operations that the SDK of a language calls in the tests."""
+    without, beyond = (set(map(str, CALLS[language][member])) for member in ("without", "beyond"))
+    return served_publicly() - without | beyond
+
+
+def callers() -> dict[str, str]:
+    """Return the SDKs that call each operation."""
+    called = {language: called_by(language) for language in CALLS}
+    found = {
+        each: [language for language in CALLS if each in called[language]] for each in set().union(*called.values())
+    }
+    return {each: "all" if len(languages) == len(CALLS) else ", ".join(languages) for each, languages in found.items()}
+
+
+def sdks() -> str:
+    """Return the SDKs of the tests with their releases."""
+    *most, last = (f"{language} {stated['release']}" for language, stated in CALLS.items())
+    return f"{', '.join(most)} and {last}"
+
+
 def totals() -> Iterator[str]:
     counted = {
         "public": Counter(served for _, _, served, _ in public()),
@@ -216,18 +248,21 @@ def served() -> str:
 
 
 def contract() -> Iterator[str]:
-    yield "| operation | route | served | |"
-    yield "|---|---|---|---|"
+    yield "| operation | route | served | SDKs | |"
+    yield "|---|---|---|---|---|"
+    called = callers()
     for operation, route, served, note in public():
-        yield f"| `{operation}` | `{route}` | {served} | {note} |"
+        yield f"| `{operation}` | `{route}` | {served} | {called.get(operation, '')} | {note} |"
 
 
 def beyond() -> Iterator[str]:
-    yield "| operation | route | |"
-    yield "|---|---|---|"
+    yield "| operation | route | SDKs | |"
+    yield "|---|---|---|---|"
+    called = callers()
     for route in TABLE:
         if route.operation in OWN:
-            yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {route.summary} |"
+            by = called.get(route.operation, "")
+            yield f"| `{route.operation}` | `{route.method} {PREFIX}{route.path}` | {by} | {route.summary} |"
 
 
 def internals() -> Iterator[str]:
@@ -279,9 +314,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "internals": internals,
     "server_settings": server_settings,
 }
-NUMBERS: dict[str, Callable[[], str]] = {"served": served}
+NUMBERS: dict[str, Callable[[], str]] = {"served": served, "sdks": sdks}
 NUMBER = re.compile(r"(?P<begin><!-- number (?P<name>\w+) -->)[^\n]*?(?P<end><!-- end -->)")
-"""A number inside of a line."""
+"""A number, or another text, inside of a line."""
 PART = re.compile(r"(?P<begin><!-- begin (?P<name>\w+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
 
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Run the main job through an official SDK that is compiled, and check the findings."""
+"""Run the programs on an official SDK that is compiled: the main job, and a tour of all its methods."""
 
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from sdk import calls
 from sdk.conftest import Tenant
+from sdk.recorder import Recorder
 from sdk.test_journey import VENV
 from tidings.demo.count import result_of
 from tidings.demo.processes import ReceiverProcess
@@ -21,7 +24,7 @@ def program(language: str, tool: str, target: str) -> str:
     """Return the path of a language's program; without it the test skips, even in CI: a build needs a registry."""
     folder = VENV / f"sdk{language}"
     built, log = folder / "journey", folder / "log"
-    if built.is_file():
+    if built.exists():
         return str(built)
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is absent")
@@ -51,3 +54,23 @@ async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[s
     assert (result.accepted, result.duplicates, result.lost) == (MESSAGES, {}, ())
     assert (result.unknown, result.invalid_signatures) == (0, 0)
     return found
+
+
+async def tour(
+    language: str,
+    command: Sequence[str],
+    server: Tenant,
+    recorder: Recorder,
+    receiver: ReceiverProcess,
+    *,
+    attempts: int = 3,
+) -> None:
+    """Let a program call every method of its SDK; check which operations that were, and what the receiver has got."""
+    given = {"url": recorder.url, "token": server.token, "receiver": receiver.url, "secret": SECRET}
+    run = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+        command, input=json.dumps(given), capture_output=True, text=True, timeout=90, check=False
+    )
+
+    assert run.returncode == 0, run.stderr
+    calls.check(language, recorder.operations)
+    assert [(True, 200)] * attempts == [(is_valid, status) for _, _, is_valid, status in await receiver.report()]

@@ -2,7 +2,7 @@
 """A live server on each database, an organization for each test, and a receiver that checks signatures."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -10,6 +10,7 @@ import pytest
 
 import live
 from postgres import Server
+from sdk.recorder import Recorder, recording
 from tidings.demo.processes import ReceiverProcess
 
 
@@ -40,12 +41,33 @@ def postgresql_server(postgres_cluster: Server, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, database_kind: str) -> Tenant:
-    """Give a server, once on each database: on SQLite with an API key, on PostgreSQL with a token."""
+def new_tenant(request: pytest.FixtureRequest, database_kind: str) -> Callable[[], Tenant]:
+    """Give a function that returns a new share of the server, once on each database.
+
+    On SQLite a share has an API key, on PostgreSQL a token.
+    """
     running: live.Live = request.getfixturevalue(f"{database_kind}_server")
-    org_id = f"org_{uuid.uuid4().hex}"
-    token = running.token_of(org_id)
-    return Tenant(running.url, _key(running.url, org_id, token) if database_kind == "sqlite" else token)
+
+    def tenant() -> Tenant:
+        org_id = f"org_{uuid.uuid4().hex}"
+        token = running.token_of(org_id)
+        return Tenant(running.url, _key(running.url, org_id, token) if database_kind == "sqlite" else token)
+
+    return tenant
+
+
+@pytest.fixture
+def server(new_tenant: Callable[[], Tenant]) -> Tenant:
+    """Give a share of the server."""
+    return new_tenant()
+
+
+@pytest.fixture
+def recorder(request: pytest.FixtureRequest, database_kind: str) -> Iterator[Recorder]:
+    """Give a proxy of the server that records the operations that are called."""
+    running: live.Live = request.getfixturevalue(f"{database_kind}_server")
+    with recording(running.url) as found:
+        yield found
 
 
 def _key(url: str, org_id: str, token: str) -> str:

@@ -27,6 +27,7 @@ TYPES = "event_types" if "event_types" in m.EndpointOut.model_fields else "filte
 patch_of: Any = m.EndpointPatch
 expire: Any = m.ApplicationTokenExpireIn
 URL = "https://example.com/in"
+SCRIPT = "function handler(webhook) { return webhook; }"
 
 
 class Everyday:
@@ -43,6 +44,7 @@ class Everyday:
         """Call everything."""
         with self.open:
             self.client = self.client_of(self.given["token"])
+            self.client.health.get()
             self.event_types()
             app_id = self.applications()
             self.endpoints(app_id)
@@ -164,6 +166,7 @@ class Everyday:
         assert patched.updated_at == self.call("endpoint.get", app_id, "ep").updated_at
         self.signing(path)
         self.headers(path)
+        self.transformation(path)
         since = datetime.now(UTC) - timedelta(days=1)
         stats = self.call("endpoint.get_stats", *path, EndpointGetStatsOptions(since=since))
         assert [0] * 5 == [stats.success, stats.pending, stats.sending, stats.fail, stats.canceled]
@@ -190,6 +193,20 @@ class Everyday:
         self.call("endpoint.set_headers", *path, m.EndpointHeadersIn(headers={"x-one": "1", "x-two": "2"}))
         self.call("endpoint.patch_headers", *path, m.EndpointHeadersPatchIn(headers={}, delete_headers=["x-one"]))
         assert {"x-two": "2"} == self.call("endpoint.get_headers", *path).headers
+
+    def transformation(self, path: tuple[str, str]) -> None:
+        wanted = m.EndpointTransformationPatch(code=SCRIPT, enabled=False)
+        scripts: Any = getattr(self.client.endpoint, "transformation", None)
+        if scripts is None:
+            self.call("endpoint.patch_transformation", *path, wanted)
+            found = self.call("endpoint.transformation_get", *path)
+        else:  # the newer generation has a resource of its own
+            self.called.add("endpoint.transformation")
+            scripts.patch(*path, wanted)
+            found = scripts.get(*path)
+        assert (SCRIPT, False) == (found.code, found.enabled)
+        older = m.EndpointTransformationIn(code=f"{SCRIPT} // 2", enabled=False)
+        self.call("endpoint.transformation_partial_update", *path, older)
 
     def portal(self, app_id: str) -> None:
         wanted = m.AppPortalAccessIn(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Java's own HTTP client, which offers HTTP/2 with every request, can write like other clients."""
+"""The official SDK for Java calls every operation, and Java's own HTTP client writes like other clients."""
 
 import os
 import shutil
@@ -7,8 +7,11 @@ import subprocess
 
 import pytest
 
+from sdk import compiled
 from sdk.conftest import Tenant
+from sdk.recorder import Recorder
 from sdk.test_journey import HERE
+from tidings.demo.processes import ReceiverProcess
 
 STATUSES = [
     "POST /app 201",
@@ -28,6 +31,7 @@ STATUSES = [
 
 
 def test_a_client_that_offers_an_upgrade_is_served(server: Tenant) -> None:
+    """Java's own client offers HTTP/2 with every request."""
     java, javac = shutil.which("java"), shutil.which("javac")
     if java is None or javac is None:
         pytest.skip("no JDK (java and javac)")
@@ -41,3 +45,12 @@ def test_a_client_that_offers_an_upgrade_is_served(server: Tenant) -> None:
     )
 
     assert run.stdout.splitlines() == STATUSES, run.stderr
+
+
+async def test_the_java_sdk_calls_every_operation(
+    server: Tenant, recorder: Recorder, receiver: ReceiverProcess
+) -> None:
+    built = compiled.program("java", "mvn", "test")
+    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{built}:{built}/../lib/*", "Tour"]
+
+    await compiled.tour("Java", command, server, recorder, receiver, attempts=2)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // The main job through the official SDK for Go: `{"url", "token", "receiver", "secret"}` as JSON on standard input,
-// what it found as JSON on standard output. tests/sdk/rust does the same in the same order.
+// what it found as JSON on standard output. tests/sdk/rust does the same in the same order. With the argument `tour`,
+// every method of the SDK instead (tour.go).
 package main
 
 import (
@@ -45,11 +46,14 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	j := &journey{ctx: ctx, client: client, given: in, found: map[string]any{"version": svix.Version}}
-	j.setUp()
-	j.repair(time.Now())
-	j.rotate()
-	j.refusals()
-	j.operational()
+	if len(os.Args) > 1 && os.Args[1] == "tour" {
+		j.tour()
+	} else {
+		j.setUp()
+		j.repair(time.Now())
+		j.rotate()
+		j.refusals()
+	}
 	must(json.NewEncoder(os.Stdout).Encode(j.found))
 }
 
@@ -138,28 +142,6 @@ func (j *journey) refusals() {
 	}
 	sort.Strings(keys)
 	j.found["refused"], j.found["kept"] = keys, kept
-}
-
-// operational calls the nine methods of operational endpoints, under the names of this release.
-func (j *journey) operational() {
-	api := j.client.OperationalWebhook.Endpoint
-	uid, description := "ops.of-go", "d"
-	types := []string{"endpoint.disabled"}
-	in := models.OperationalWebhookEndpointIn{Url: j.given.Receiver, Uid: &uid, FilterTypes: types, Secret: &j.given.Secret}
-	made := got(api.Create(j.ctx, in, nil))
-	listed := got(api.List(j.ctx, nil)).Data
-	first := got(api.Get(j.ctx, uid)).Id == made.Id && len(listed) == 1 && made.FilterTypes[0] == types[0]
-	change := models.OperationalWebhookEndpointUpdate{Url: j.given.Receiver, Uid: &uid, Description: &description}
-	put := got(api.Update(j.ctx, made.Id, change))
-	before := got(api.GetSecret(j.ctx, uid)).Key
-	must(api.RotateSecret(j.ctx, uid, models.OperationalWebhookEndpointSecretIn{}, nil))
-	after := got(api.GetSecret(j.ctx, uid)).Key
-	headers := map[string]string{"x-mine": "1"}
-	must(api.UpdateHeaders(j.ctx, uid, models.OperationalWebhookEndpointHeadersIn{Headers: headers}))
-	kept := got(api.GetHeaders(j.ctx, uid)).Headers["x-mine"] == "1"
-	must(api.Delete(j.ctx, uid))
-	_, err := api.Get(j.ctx, uid)
-	j.found["operational"] = []any{first, put.Description, before == j.given.Secret, after != before, kept, refusal(err)}
 }
 
 func refusal(err error) string {

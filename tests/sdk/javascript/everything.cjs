@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Every method that the official SDK for JavaScript has for applications, endpoints, event types, messages, attempts,
-// portal access and operational endpoints. Takes {"url", "token", "receiver"} as JSON on standard input; prints what it called and what it
-// did not.
+// Every method that the official SDK for JavaScript has for the resources of the service. Takes {"url", "token",
+// "receiver"} as JSON on standard input; prints what it called and what it did not.
 "use strict";
 
 const assert = require("node:assert/strict");
 const { Svix, ApiException } = require("svix");
 
-const RESOURCES = ["application", "authentication", "endpoint", "eventType", "integration", "message", "messageAttempt"];
+const RESOURCES = [
+  "application", "authentication", "backgroundTask", "connector", "endpoint", "environment", "eventType", "health",
+  "integration", "message", "messageAttempt", "statistics",
+];
 const TYPE = "order.made";
 const URL_ = "https://example.com/in";
 const SECRET = "whsec_" + "e".repeat(32);
+const SCRIPT = "function handler(webhook) { return webhook; }";
 
 const called = new Set();
 const listening = (client) =>
@@ -113,6 +116,11 @@ async function endpoints(svix, app) {
   const found = await svix.endpoint.getHeaders(...path);
   assert.deepEqual([found.headers, found.sensitive], [{ "X-Mine": "1", "x-new": "2" }, ["authorization"]]);
   await svix.endpoint.setHeaders(...path, { headers: { "x-one": "1" } });
+  const scripts = svix.endpoint.transformation;
+  await scripts.patch(...path, { code: SCRIPT, enabled: false });
+  assert.deepEqual([(await scripts.get(...path)).code, (await scripts.get(...path)).enabled], [SCRIPT, false]);
+  await svix.endpoint.transformationPartialUpdate(...path, { code: `${SCRIPT} // 2`, enabled: false });
+  assert.equal((await scripts.get(...path)).code, `${SCRIPT} // 2`);
   assert.equal((await svix.endpoint.getStats(...path)).success, 0);
   await svix.endpoint.delete(...path);
   await refused(404, svix.endpoint.get(...path));
@@ -175,6 +183,54 @@ async function attempts(svix, app, { endpoint, one, two, tried }) {
   assert.deepEqual((await svix.message.get(app, two, { withContent: true })).payload, { expired: true });
 }
 
+async function tasks(svix, app) {
+  const since = new Date(Date.now() - 3_600_000);
+  const until_ = new Date(Date.now() + 3_600_000);
+  const ended = async (started) => {
+    const task = await until(() => svix.backgroundTask.get(started.id), (found) => found.status !== "running");
+    return [task.task, task.status];
+  };
+  const nothing = { since, eventTypes: ["absent"] };
+  for (const [started, name] of [
+    [await svix.endpoint.recover(app, "main", { since, until: since }), "endpoint.recover"],
+    [await svix.endpoint.replayMissing(app, "main", { since, until: since }), "endpoint.replay"],
+    [await svix.endpoint.bulkReplay(app, "main", nothing), "endpoint.bulk-replay"],
+    [await svix.statistics.aggregateAppStats({ since, until: until_ }), "application.stats"],
+    [await svix.statistics.aggregateEventTypes(), "event-type.aggregate"],
+    [await svix.message.expungeAllContents(app), "application.purge_content"],
+  ]) {
+    assert.deepEqual(await ended(started), [name, "finished"]);
+  }
+  assert.equal((await svix.backgroundTask.list({ status: "finished" })).data.length, 6);
+}
+
+async function connectors(svix) {
+  const wanted = { name: "Mine", uid: "mine", kind: "Zapier", transformation: SCRIPT, allowedEventTypes: [TYPE] };
+  const made = await svix.connector.create(wanted);
+  assert.deepEqual([made.uid, made.kind, made.allowedEventTypes], ["mine", "Zapier", [TYPE]]);
+  assert.ok(ids(await svix.connector.list()).includes(made.id));
+  assert.deepEqual(await svix.connector.get("mine"), made);
+  const patched = await svix.connector.patch("mine", { description: "d", allowedEventTypes: null });
+  assert.deepEqual([patched.description, patched.allowedEventTypes ?? null], ["d", null]);
+  const put = await svix.connector.upsert("mine", { name: "New", transformation: `${SCRIPT} // 2` });
+  assert.deepEqual([put.id, put.name, put.description], [made.id, "New", ""]);
+  assert.ok(put.transformationUpdatedAt > made.transformationUpdatedAt);
+  await svix.connector.delete("mine");
+  await refused(404, svix.connector.get(made.id));
+}
+
+async function environment(svix) {
+  const eventTypes = [{ name: "environment.imported", description: "d", schemas: { 1: { type: "object" } } }];
+  const own = [{ name: "Imported", uid: "imported", transformation: SCRIPT }];
+  await svix.environment.import({ eventTypes, connectors: own, settings: { displayName: "Acme" } });
+  const found = await svix.environment.export();
+  assert.deepEqual([found.settings, found.connectors[0].uid], [{ displayName: "Acme" }, "imported"]);
+  const imported = found.eventTypes.find((each) => each.name === "environment.imported");
+  assert.deepEqual(imported.schemas, { 1: { type: "object" } });
+  await svix.environment.import({ eventTypes: found.eventTypes, connectors: found.connectors });
+  assert.deepEqual((await svix.environment.export()).connectors, found.connectors);
+}
+
 async function portal(svix, app, serverUrl) {
   const given = await svix.authentication.appPortalAccess(app, { expiry: 3600, sessionId: "user" });
   const own = listening(new Svix(given.token, { serverUrl }));
@@ -224,9 +280,13 @@ async function main() {
   const app = await applications(svix);
   await endpoints(svix, app);
   await attempts(svix, app, await messages(svix, app, receiver));
+  await svix.health.get();
+  await tasks(svix, app);
   await portal(svix, app, url);
   await integrations(svix, app, url);
   await imports(svix);
+  await connectors(svix);
+  await environment(svix);
   const leftOperational = await operational(plain, app, receiver);
   const every = RESOURCES.flatMap((resource) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(plain[resource]))
