@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bench import backlog, cold, message_path, relay, transforming, unhealthy_endpoints
+from bench import backlog, cold, message_path, relay, retention, transforming, unhealthy_endpoints
 from bench.databases import Measured
 from bench.message_path import Figures, Shape
 
@@ -169,6 +169,24 @@ _ALL: Final = (
         ),
         backlog.measure,
         {"count": 100_000},
+    ),
+    Measure(
+        "retention",
+        "many old messages, and then retention that deletes them: what callers feel of it",
+        (
+            ("rate", "{rate:.0f}/s"),
+            ("accept ms before", "{calm_accept50:.1f}/{calm_accept99:.1f}"),
+            ("beside", "{accept50:.1f}/{accept99:.1f}"),
+            ("p99 times", "{times:.2f}"),
+            ("app before", "{calm_app_ms:.3f}"),
+            ("beside", "{app_ms:.3f}"),
+            ("db before", "{calm_database_ms:.3f}"),
+            ("beside", "{database_ms:.3f}"),
+            ("deleted/s", "{deleted:.0f}"),
+            *(MOST, *MACHINE),
+        ),
+        retention.measure,
+        {"count": 200_000, "connections": 32},
     ),
     Measure(
         "failing",

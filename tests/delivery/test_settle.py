@@ -18,6 +18,7 @@ from tidings.clock import SystemClock
 from tidings.core.health_recorder import HealthRecorder
 from tidings.delivery.outcome import SendResult
 from tidings.delivery.settle import BatchSize, SettleBatcher
+from tidings.delivery.tuning import DeliveryTuning
 from tidings.model.delivery import Delivery
 from tidings.model.routing import Receiver
 from tidings.storage.drivers.database import (
@@ -163,7 +164,8 @@ FEW, MANY = 3, 40
 async def test_a_batch_that_runs_into_a_time_limit_is_written_in_parts(db: Database) -> None:
     """Repeated as a whole, it would never be written, and no other one after it."""
     slow = Slow(db)
-    settler = SettleBatcher(slow, SystemClock(), HealthRecorder(1_000), Recorder())
+    patient = DeliveryTuning(settle_longest_pause_seconds=30.0)  # of the stop
+    settler = SettleBatcher(slow, SystemClock(), HealthRecorder(1_000), Recorder(), patient)
     for _ in range(MANY):
         settler.add(outcome(receiver("ep_1")))
     await settler.close()

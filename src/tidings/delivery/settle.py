@@ -83,6 +83,8 @@ class SettleBatcher:
         self._flushing: asyncio.Task[None] | None = None
         self._batch: list[SendResult] = []
         """The batch that is being written."""
+        self._written = 0
+        """The results that this process has written: also the parts of a batch are progress."""
         self._closing = False
         self._work = RepeatedWork("settling deliveries")
 
@@ -115,9 +117,9 @@ class SettleBatcher:
     async def close(self) -> None:
         """Write all results, however long that takes; give up when the database stops making progress."""
         self._closing = True
-        before = -1
-        while self._flushing is not None and len(self._waiting) != before:
-            before = len(self._waiting)
+        before = (-1, -1)
+        while self._flushing is not None and (len(self._waiting), self._written) != before:
+            before = len(self._waiting), self._written
             await asyncio.wait([self._flushing], timeout=self._tuning.settle_longest_pause_seconds)
         if self._flushing is not None:
             self._flushing.cancel()
@@ -247,6 +249,7 @@ class SettleBatcher:
     def _report(self, batch: list[SendResult], due: set[str], now: int) -> None:
         """Count the attempts of a committed batch, and request claims for the deliveries that it left."""
         self._budget.settled(len(batch))
+        self._written += len(batch)
         if spans.recorder is not None:
             delivery_spans.record(spans.recorder, batch)
         delivered = sum([result.delivered and not result.canceled for result in batch])
