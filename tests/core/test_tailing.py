@@ -121,15 +121,16 @@ class Delayed:
 async def test_a_page_ends_before_a_message_whose_statement_has_not_begun(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    db = world.services.db
+    db, tuning = world.services.db, CoreTuning(accept_small_skew_ms=9_000)  # a busy machine pauses for seconds
     if not isinstance(db, PostgresDatabase):
         pytest.skip("only PostgreSQL stores a message in one statement")
     first = await world.accept()
     async with db.statement() as inner:
         delayed = Delayed(inner)
         monkeypatch.setattr(db, "statement", lambda: nullcontext(delayed))
-        acceptor = AcceptBatcher(db, SystemClock(), RoutingCache(db))
-        following = replace(world, services=replace(world.services, oldest_message=acceptor.oldest_message))
+        acceptor = AcceptBatcher(db, SystemClock(), RoutingCache(db), tuning=tuning)
+        services = replace(world.services, oldest_message=acceptor.oldest_message, tuning=tuning)
+        following = replace(world, services=services)
         slow = asyncio.create_task(acceptor.accept(HotRequest(ORG, world.app.id, None), DRAFT))
         await delayed.waits.wait()
         quick = await world.accept()
