@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests of the source, which `check` runs; `test` does not run them again.
+CHECKED := tests/test_architecture.py
 # Runs that assert durations or CPU time: they need the machine to themselves.
 TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/kinds/test_recover.py
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
@@ -35,13 +37,13 @@ quick: $(VENV)/.dev  ## the tests for the inner loop: under a minute on two core
 # `check` uses one core; the other one compiles the tests meanwhile, once for all workers.
 test: $(VENV)/.postgres $(VENV)/.sdk1 $(VENV)/.sdk2 $(VENV)/.sdkjs $(VENV)/.sdkgo $(VENV)/.sdkjava $(VENV)/.codegen  ## check, then every test but the long runs
 	@$(BIN)/pytest --collect-only -q >/dev/null 2>&1 & $(MAKE) --no-print-directory check; code=$$?; wait; exit $$code
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=$(CHECKED) $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/test_architecture.py
+	$(BIN)/pytest -q $(CHECKED)
 
 # A pytest worker even where one process is enough: a test that must be killed then ends a worker, not the run.
 chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests that kill and restart processes
