@@ -7,6 +7,8 @@ ARGS ?=
 CHECKED := tests/test_architecture.py
 # Runs that assert durations or CPU time: they need the machine to themselves.
 TIMED := tests/cost_budget tests/delivery/test_isolation.py tests/tasks/kinds/test_recover.py
+# Property tests have the same examples in each `make test`, and different ones in each `make chaos`.
+RANDOM := --hypothesis-profile=random
 # For the inner loop: use cases, SQL and routes, without the files that start servers or try many inputs.
 QUICK := tests/model tests/core tests/storage tests/api
 SLOW := $(addprefix tests/api/test_,bulk_tasks.py connection.py document.py hot.py stateful.py timestamps.py) \
@@ -46,11 +48,13 @@ check: $(VENV)/.dev  ## format, lint, types and architecture, in under a minute
 	$(BIN)/pytest -q $(CHECKED)
 
 # A pytest worker even where one process is enough: a test that must be killed then ends a worker, not the run.
-chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests that kill and restart processes
+chaos: $(VENV)/.dev $(VENV)/.postgres $(VENV)/.sdkrust  ## run the long tests that kill processes, and property tests on other examples
 	@failed=0; \
-	$(BIN)/pytest -m chaos -n 1 $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
-	$(BIN)/pytest -m chaos -n 2 --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
-	[ $$failed = 0 ] || echo "A chaos run failed: see the two summaries above" >&2; \
+	$(BIN)/pytest -m chaos -n 1 $(RANDOM) $(TIMED) $(ARGS) || [ $$? = 5 ] || failed=1; \
+	$(BIN)/pytest -m chaos -n 2 $(RANDOM) --dist worksteal $(TIMED:%=--ignore=%) $(ARGS) || [ $$? = 5 ] || failed=1; \
+	TIDINGS_TEST_EXAMPLES=30 TIDINGS_TEST_ROUNDS=4 $(BIN)/pytest -m "hypothesis and not chaos" -n 2 $(RANDOM) $(ARGS) || \
+		[ $$? = 5 ] || failed=1; \
+	[ $$failed = 0 ] || echo "A chaos run failed: see the three summaries above" >&2; \
 	exit $$failed
 
 browser: $(VENV)/.dev $(VENV)/.browser  ## open every page in a real browser, in each theme and size; screenshots in .screenshots

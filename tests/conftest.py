@@ -23,8 +23,13 @@ from tidings import observe
 from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.store import migrate, opened
 
-# No example may fail because the machine is slow.
-hypothesis.settings.register_profile("tidings", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# No example may fail because the machine is slow, and no run because of its luck: examples are the same in each run.
+# `make chaos` tries others, with the profile `random`.
+STEADY = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=True, database=None
+)
+hypothesis.settings.register_profile("tidings", STEADY)
+hypothesis.settings.register_profile("random", STEADY, derandomize=False, max_examples=300, print_blob=True)
 hypothesis.settings.load_profile("tidings")
 
 pytest_terminal_summary = chaos_report.pytest_terminal_summary

@@ -27,8 +27,9 @@ from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute
 from tidings.table import TABLE
 
+pytestmark = pytest.mark.hypothesis
 MORE = os.environ.get("TIDINGS_TEST_EXAMPLES")
-EXAMPLES = int(MORE or 12)
+EXAMPLES = int(MORE or 6)
 SECONDS = 10.0
 STREAMS = {"v1.background-task.events"}
 """Operations with an endless response."""

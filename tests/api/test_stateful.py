@@ -28,6 +28,7 @@ from tidings.api.openapi import document
 from tidings.api.routes import AnyRoute
 from tidings.table import TABLE
 
+pytestmark = pytest.mark.hypothesis
 MORE = os.environ.get("TIDINGS_TEST_ROUNDS")
 ROUNDS = int(MORE or 2)
 SEED = 1 if MORE is None else random.SystemRandom().randrange(2**32)
