@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from loop import Loop
-from postgres import Cluster, Server, Session, find_binaries, given_server
+from postgres import MEMORY, Cluster, Server, Session, find_binaries, given_server
 from tasks import chaos_report
 from tidings import observe
 from tidings.storage.drivers.database import Database
@@ -39,6 +39,8 @@ LONGEST = (
     "tests/faults/test_workers.py",
     "tests/demo",
     "tests/tasks/kinds/test_export.py",
+    "tests/api/test_document.py",
+    "tests/api/test_stateful.py",
     "tests/tasks/test_runner.py",
     "tests/codegen",
     "tests/faults",
@@ -49,18 +51,25 @@ LONGEST = (
     "tests/storage/tables/test_task_plans.py",
     "tests/api/test_lists.py",
     "tests/api/test_attempt",
-    "tests/api/test_document.py",
-    "tests/api/test_stateful.py",
     "tests/delivery",
     "tests/cli",
 )
 """Files and folders in the order of their duration. A worker that began one of these last would delay the whole run."""
 POSTGRES_FIXTURES = {"postgres_binaries", "postgres_cluster", "private_cluster", "postgres_dsn", "postgres_template"}
+ROOM = 4 << 30
+"""The bytes that files of tests and PostgreSQL servers may need in memory at a time; one test needs a megabyte."""
 SECONDS_FOR_AN_ASYNC_TEST = 60.0  # half of pytest's timeout, as for a test with a timeout marker
 
 
-def pytest_configure() -> None:
-    """Restore the default SIGINT handler: background processes and their children inherit SIGINT as ignored."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the files of tests in memory if there is room, and restore the default SIGINT handler.
+
+    On a disk, each commit of SQLite waits for it. The long runs may write more than a memory holds. Background
+    processes and their children inherit SIGINT as ignored.
+    """
+    has_long_runs = "not chaos" not in config.option.markexpr
+    if not has_long_runs and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
