@@ -27,7 +27,9 @@ class MailServer:
     was_encrypted: list[bool] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     """The answers to `RCPT` by recipient, and to `DATA`; 250 by default."""
-    hangs: bool = False
+    hangs: str = ""
+    """The command after which the server hangs."""
+    is_hanging: asyncio.Event = field(default_factory=asyncio.Event)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -39,17 +41,33 @@ class MailServer:
     def texts(self) -> list[str]:
         return [str(mail.get_content()) for mail in self.mails]
 
+    async def _hang_at(self, command: str) -> None:
+        if self.hangs == command:
+            self.is_hanging.set()
+            await asyncio.Event().wait()
+
+    async def handle_EHLO(  # noqa: N802 - the names and the arguments that the library calls
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        await self._hang_at("EHLO")
+        session.host_name = hostname
+        return responses
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        await self._hang_at("QUIT")
+        return "221 Bye"
+
     async def handle_RCPT(  # noqa: N802 - the name and the arguments that the library calls
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        await self._hang_at("RCPT")
         answer = self.answers.get(address, "250 OK")
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.hangs:
-            await asyncio.Event().wait()
+        await self._hang_at("DATA")
         answer = self.answers.get("DATA", "250 OK")
         if answer.startswith("250"):
             self.was_encrypted.append(server.session is not None and server.session.ssl is not None)

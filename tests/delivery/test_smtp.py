@@ -152,11 +152,49 @@ async def test_a_refused_recipient_does_not_keep_the_others_from_the_mail() -> N
     assert [[TO[1]]] == [each.rcpt_tos for each in server.envelopes]
 
 
-async def test_a_server_that_hangs_is_left() -> None:
+@pytest.mark.parametrize("command", ["EHLO", "RCPT", "DATA"])
+async def test_a_server_that_hangs_is_left(command: str) -> None:
     async with serving_mail() as server:
-        server.hangs = True
+        server.hangs = command
         with pytest.raises(MailError):
             await SmtpClient(options(server, timeout_seconds=0.2)).send(content())
+
+
+@pytest.mark.parametrize("command", ["EHLO", "RCPT", "DATA", "QUIT"])
+async def test_a_server_that_hangs_does_not_hold_a_stop(command: str) -> None:
+    """The stop of the service cancels the send, which then waits for no further answer."""
+    async with serving_mail() as server:
+        server.hangs = command
+        sending = asyncio.create_task(
+            SmtpClient(options(server, timeout_seconds=3_600, quit_seconds=3_600)).send(content())
+        )
+        await server.is_hanging.wait()
+
+        sending.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+
+async def test_a_mail_that_was_taken_is_sent_although_the_server_hangs_afterwards() -> None:
+    async with serving_mail() as server:
+        server.hangs = "QUIT"
+        await SmtpClient(options(server, timeout_seconds=3_600, quit_seconds=0.01)).send(content())
+
+    assert 1 == len(server.mails)
+
+
+async def test_a_server_that_says_nothing_at_all_is_left() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for scheme in ("smtp", "smtps", "starttls"):
+            with pytest.raises(MailError):
+                await SmtpClient(replace(options(timeout_seconds=0.2), server=f"{scheme}://{place}")).send(content())
 
 
 async def test_nothing_that_listens_is_an_error_with_its_reason() -> None:

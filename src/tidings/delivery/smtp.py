@@ -4,7 +4,10 @@
 TLS is never optional: `starttls://` fails if the server does not offer it, so no program on the way can remove it.
 """
 
+import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -36,6 +39,8 @@ class MailOptions:
     """The URL of the console, if it is known."""
     timeout_seconds: float = 30.0
     """How long each step of the conversation with the server may take."""
+    quit_seconds: float = 2.0
+    """How long the server may take to say goodbye, when it has taken the mail."""
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     """Another set of trusted authorities than that of the machine; for tests."""
 
@@ -57,7 +62,7 @@ class SmtpClient:
         options = self._options
         message = message_of(content, options)
         try:
-            async with self._client() as client:
+            async with self._connected() as client:
                 refused, _ = await client.sendmail(options.sender, list(options.recipients), message.as_bytes())
         except aiosmtplib.SMTPRecipientsRefused as error:
             is_refusal = all(each.code >= _PERMANENT for each in error.recipients)
@@ -75,10 +80,23 @@ class SmtpClient:
     async def check(self) -> None:
         """Connect and sign in, without a mail. Raises `MailError` with the reason."""
         try:
-            async with self._client() as client:
+            async with self._connected() as client:
                 await client.noop()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise MailError(_reason(error)) from None
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Yield a client that has signed in. After an error or a cancellation it waits for no further answer."""
+        client = self._client()
+        try:
+            await client.connect()
+            yield client
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # the server has taken the mail
+                async with asyncio.timeout(self._options.quit_seconds):
+                    await client.quit()
+        finally:
+            client.close()
 
     def _client(self) -> aiosmtplib.SMTP:
         parts = urlsplit(self._options.server)
