@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tidings.clock import rfc3339
 from tidings.core import operational
+from tidings.failpoint import point
 from tidings.model.health import FailedAttempt, warning_level
 from tidings.storage.drivers.database import Database, Write
 from tidings.storage.tables import attempts, health, notifications
@@ -58,6 +59,7 @@ class StateReporter:
             if endpoints:
                 async with db.write(background=True) as tx:
                     warned += sum([await self._warn(tx, endpoint, now) for endpoint in endpoints])
+                point("warning.after_commit")
         return warned
 
     async def _warn(self, tx: Write, endpoint: EndpointHealth, now: int) -> bool:
@@ -80,9 +82,11 @@ class StateReporter:
             "endpointUid": endpoint.uid,
             **more,
         }
+        point("state_change.before_event")
         await operational.emit(tx, endpoint.org_id, type_, data, now)
         if self.mails:
             await notifications.add(tx, endpoint.id, type_, endpoint.org_id, data, now)
+        point("state_change.after_event")
 
 
 EVENTS_ONLY: Final = StateReporter()
