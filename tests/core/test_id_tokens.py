@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """ID tokens: each key type, the choice of the key, and headers and keys that must not count."""
 
+import base64
+import hmac
+import json
 from typing import Any, Final
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from portal.provider import SigningKey
 from tidings.core.id_tokens import Expected, InvalidToken, UnknownKey, groups_in, keys_of, verified
@@ -72,6 +76,36 @@ def test_a_short_rsa_key_of_the_provider_verifies_nothing() -> None:
 
     with pytest.raises(InvalidToken, match="signature"):
         verified(short.signed(CLAIMS), keys_of({"keys": [short.public]}), EXPECTED, NOW)
+
+
+def _forged(algorithm: str, secret: bytes | None) -> str:
+    """Return a token that names the key of the provider, signed with a shared secret or not at all."""
+    header = json.dumps({"alg": algorithm, "kid": "a", "typ": "JWT"}).encode()
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, json.dumps(CLAIMS).encode()))
+    mac = b"" if secret is None else hmac.digest(secret, signed, "sha256")
+    return b".".join((signed, base64.urlsafe_b64encode(mac).rstrip(b"="))).decode()
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "hs256", "RS256"])
+@pytest.mark.parametrize("secret", ["pem", "der", "modulus", "jwk"])
+def test_a_public_key_is_no_shared_secret(algorithm: str, secret: str) -> None:
+    public = RSA.private.public_key()
+    form = PublicFormat.SubjectPublicKeyInfo
+    texts = {
+        "pem": public.public_bytes(Encoding.PEM, form),
+        "der": public.public_bytes(Encoding.DER, form),
+        "modulus": base64.urlsafe_b64decode(RSA.public["n"] + "=="),
+        "jwk": json.dumps(RSA.public).encode(),
+    }
+
+    with pytest.raises(InvalidToken):
+        verified(_forged(algorithm, texts[secret]), keys_of({"keys": [RSA.public]}), EXPECTED, NOW)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", "RS256"])
+def test_a_token_without_a_signature_is_refused(algorithm: str) -> None:
+    with pytest.raises(InvalidToken):
+        verified(_forged(algorithm, None), keys_of({"keys": [RSA.public]}), EXPECTED, NOW)
 
 
 @pytest.mark.parametrize("header", [{"crit": ["exp"], "exp": 1}, {"b64": False, "crit": ["b64"]}, {"kid": "unknown"}])

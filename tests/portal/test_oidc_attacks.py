@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The sign-in at a provider: every attack on the way, and every failure of the provider."""
 
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -127,6 +129,23 @@ async def test_a_code_of_another_attempt_signs_nobody_in(sign_in: SignIn) -> Non
     await sign_in.came_back(mine, code=sign_in.provider.authorize(foreign), state=query_of(location)["state"])
 
     assert 401 == mine.status  # the verifier of PKCE is another one
+
+
+async def test_each_attempt_has_its_own_state_nonce_and_verifier(sign_in: SignIn) -> None:
+    """Each of the three refuses the code or token of another attempt, so a test of one would hide the others."""
+    sent = []
+    for _ in range(3):
+        location = await sign_in.started(browser := sign_in.site.browser())
+        query = query_of(location)
+        await sign_in.came_back(browser, code=sign_in.provider.authorize(location), state=query["state"])
+        sent.append((query["state"], query["nonce"], query["code_challenge"]))
+
+    verifiers = [form["code_verifier"] for form in sign_in.provider.forms]
+    challenges = [b64encode(sha256(each.encode()).digest(), b"-_").rstrip(b"=").decode() for each in verifiers]
+    assert [challenge for _, _, challenge in sent] == challenges
+    texts = {*verifiers, *(text for each in sent for text in each)}
+    assert 12 == len(texts)
+    assert all(43 <= len(each) <= 128 for each in texts)  # RFC 7636, 4.1
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 """People whom an auth proxy signs in: the header counts from the proxy alone, with the rules for everybody."""
 
 import ipaddress
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
+import live
 from api.kit import ORG
 from api.task_kit import stored
 from portal.kit import HERE, Browser, Site, site_of
@@ -183,3 +185,18 @@ async def test_the_stream_of_a_page_in_a_cookie_session_says_that_it_ended(lite_
     lite_site.live.recheck_access()
 
     assert "event: over" in await stream.rest()
+
+
+@pytest.mark.parametrize(("subnet", "is_in"), [("10.1.0.0/16", False), ("127.0.0.1/32", True)])
+def test_a_running_server_takes_the_address_from_the_connection(
+    sqlite_url: str,
+    tmp_path: Path,
+    subnet: str,
+    is_in: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    settings = {"console_user_header": "X-Forwarded-Email", "oidc_allowed": "[ada@example.com=operator]"}
+    with live.serving(sqlite_url, tmp_path, console_trusted_proxies=f"[{subnet}]", **settings) as server:
+        claims = {**ADA, "x-forwarded-for": "10.1.2.3", "x-real-ip": "10.1.2.3", "forwarded": "for=10.1.2.3"}
+        answered = httpx.get(f"{server.url}/console", headers=claims)
+
+    assert (200 if is_in else 303) == answered.status_code
