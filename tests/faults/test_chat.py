@@ -85,3 +85,32 @@ async def test_a_slack_channel_gets_the_changes_of_a_receiver(database_url: str,
     assert "is failing" in first
     assert "was disabled" in second
     assert 2 == bodies
+
+
+async def test_the_url_of_a_chat_is_shown_nowhere_when_it_fails(sqlite_url: str, tmp_path: Path) -> None:
+    pytest.importorskip("_quickjs")
+    secret = "T0SECRETB0PART"
+    failing = Failing()
+    async with failing.receiver as channel:
+        server = node(sqlite_url, tmp_path, retry_schedule="[1]")
+        with ended(server):
+            await asyncio.gather(started(server))
+            await add_chat(server, f"{channel.url.rstrip('/')}/services/{secret}")
+            path = with_endpoint(server, channel.url)
+            await send(server, path, 10)
+            await eventually(lambda: any(secret.encode() in request.line for request in channel.requests))
+            await eventually(lambda: "attempts failed" in server.log())
+            shown = [await asyncio.to_thread(_text, server, each) for each in (PATH, "/console", "/api/v1/status")]
+            server.stop()
+
+    assert all(shown)
+    assert secret not in server.log()
+    assert [] == [text for text in shown if secret in text]
+
+
+def _text(server: Live, path: str) -> str:
+    with httpx.Client(base_url=server.url, follow_redirects=True, headers={"origin": server.url}) as client:
+        client.post("/console/sign-in", data={"key": server.token, "next": ""})
+        found = client.get(path, headers={"authorization": f"Bearer {server.token}"})
+        assert 200 == found.status_code, found.text
+        return found.text
