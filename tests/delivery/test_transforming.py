@@ -298,7 +298,7 @@ async def test_a_stop_returns_sends_that_wait_for_a_process_without_waiting_for_
     app = await add_app(db)
     async with Recording() as door:
         await transform(db, app, await add_endpoint(db, app, door.url), ENDLESS)
-        async with transforming(db, seconds=60.0, lease_grace=90.0) as (path, sandbox):
+        async with transforming(db, seconds=60.0, lease_grace=900.0) as (path, sandbox):
             for _ in range(3):
                 await path.send(app)
             await until(lambda: sandbox.running > 0)
