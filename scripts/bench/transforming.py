@@ -27,7 +27,7 @@ function handler(webhook) {
 ENDLESS: Final = "function handler() { for (;;); }"
 BOMB: Final = "function handler() { const kept = []; for (;;) kept.push('x'.repeat(1000) + kept.length); }"
 STEADY_RATE: Final = 200
-HOSTILE_AT_ONCE: Final = 100
+HOSTILE_AT_ONCE: Final = 20
 HOSTILE_EVERY_SECONDS: Final = 0.05
 
 
