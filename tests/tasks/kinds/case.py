@@ -10,6 +10,7 @@ from types import ModuleType
 
 from tasks.kinds import audit
 from tasks.seed_data import FAILED, SeedData, an_endpoint
+from tasks.worker import LIMITS
 from tasks.world import NOW, PRINCIPAL, World, at
 from tidings.clock import DAY, HOUR
 from tidings.model.task import Task
@@ -47,6 +48,11 @@ class Case:
     """The rows of a chunk in all runs."""
     few: int = 60
     """The number of items of one task in the short runs."""
+    lease_seconds: float = LIMITS.lease_seconds
+    """The shortest lease of its workers. Work outside the database has to renew it in time on a busy machine: a worker
+    that is late gets a failed attempt, as a killed one does, and a task has five."""
+    limit_seconds: int = 120
+    """The limit of a short run, for pytest; the test itself has half of it."""
 
 
 # --- seed data

@@ -120,6 +120,12 @@ async def chaos_run(
     yield chaos
 
 
+def limits_of(name: str, lease_seconds: float = LIMITS.lease_seconds) -> dict[str, float]:
+    """Return the limits of the workers of a kind, with this lease or the longer one that the kind needs."""
+    case = CASES[name]
+    return {"chunk_rows": case.rows, "lease_seconds": max(lease_seconds, case.lease_seconds)}
+
+
 # --- kills
 
 
@@ -161,7 +167,7 @@ class ChaosDriver:
                 group.create_task(self._kill_on_node(node))
         children = [self._child("", self.off_ms[(node - 1) % len(self.off_ms)]) for node in range(self.nodes)]
         try:
-            assert [await child.ended() for child in children] == [0] * self.nodes
+            assert [await child.ended(self._seconds) for child in children] == [0] * self.nodes
         finally:
             _end(children)
 
@@ -185,7 +191,7 @@ class ChaosDriver:
                 await asyncio.to_thread(child.wait_until_up)
                 await asyncio.sleep(self.dice.uniform(0.0, 0.04))
                 child.send_signal(signal.SIGKILL)
-            if await child.ended() == 0:
+            if await child.ended(self._seconds) == 0:
                 return  # all work ended before the kill: it does not count, and more work follows
             assert child.returncode.result() == -signal.SIGKILL
         finally:
@@ -193,9 +199,15 @@ class ChaosDriver:
         held = await self.chaos.held(child.pid)
         self.hits += any(task.is_in_the_middle for task in held)
 
+    @property
+    def _seconds(self) -> float:
+        """How long a worker may take."""
+        (name,) = self.chaos.begun
+        return CASES[name].limit_seconds / 2
+
     def _child(self, failpoint: str, off_ms: int) -> ChildProcess:
         (name,) = self.chaos.begun
-        limits = {"chunk_rows": CASES[name].rows, "lease_seconds": self.lease_seconds}
+        limits = limits_of(name, self.lease_seconds)
         return self.chaos.pool.start(WORKER, self.chaos.url, failpoint, limits, off_ms, self.sabotage)
 
 
@@ -212,7 +224,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /
 async def overtaken(chaos: ChaosRun, sabotage: str = "none") -> None:
     """Stop a process in the middle of a chunk, let another one work on its task, and then resume the first one."""
     (name,) = chaos.begun
-    limits = {"chunk_rows": CASES[name].rows}
+    limits = limits_of(name)
     for at in (5, 7, 9):
         with chaos.pool.started(WORKER, chaos.url, f"task.after_load=stop@{at}", limits, 0, sabotage) as zombie:
             await until_stopped(zombie)
@@ -226,7 +238,7 @@ async def overtaken(chaos: ChaosRun, sabotage: str = "none") -> None:
 
 async def _overtaken(chaos: ChaosRun, zombie: ChildProcess, held: Held, sabotage: str) -> None:
     (name,) = chaos.begun
-    limits = {"chunk_rows": CASES[name].rows}
+    limits = limits_of(name)
     with chaos.pool.started(WORKER, chaos.url, "", limits, 0, sabotage) as heir:
         await until_worked(chaos, held.id, heir)
         zombie.send_signal(signal.SIGCONT)

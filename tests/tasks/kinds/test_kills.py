@@ -20,7 +20,12 @@ async def killed_repeatedly(chaos: ChaosRun, kills: list[str], sabotage: str = "
     return reckoning
 
 
-@pytest.mark.parametrize("name", CASES)
+def limit_of(name: str) -> pytest.MarkDecorator:
+    """Return the limit of a short run of a kind."""
+    return pytest.mark.timeout(CASES[name].limit_seconds)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=limit_of(name)) for name in CASES])
 async def test_a_task_killed_between_its_chunks_is_exact(pool: ProcessPool, migrated_url: str, name: str) -> None:
     """I1, I2: each item once, in chunks that form a chain."""
     items = CASES[name].few
@@ -35,7 +40,7 @@ async def test_a_task_killed_between_its_chunks_is_exact(pool: ProcessPool, migr
 @pytest.mark.parametrize(
     ("name", "database_kind"),
     [
-        pytest.param(name, kind, marks=[pytest.mark.chaos] if (place + turn) % 2 else [])
+        pytest.param(name, kind, marks=[limit_of(name), *([pytest.mark.chaos] if (place + turn) % 2 else [])])
         for place, name in enumerate(CASES)
         for turn, kind in enumerate(("sqlite", "postgresql"))
     ],

@@ -18,7 +18,16 @@ import pytest
 from postgres import Cluster
 from tasks.chaos_report import Line
 from tasks.kinds.cases import CASES
-from tasks.kinds.chaos_driver import WORKER, ChaosDriver, ChaosRun, chaos_run, linux, overtaken, until_stopped
+from tasks.kinds.chaos_driver import (
+    WORKER,
+    ChaosDriver,
+    ChaosRun,
+    chaos_run,
+    limits_of,
+    linux,
+    overtaken,
+    until_stopped,
+)
 from tasks.kit import database, rows
 from tasks.process_pool import ProcessPool
 from tidings.clock import HOUR
@@ -34,8 +43,6 @@ LEASE = 1.2
 RESTARTS = 3
 TIMEOUT = 100
 """Seconds for a worker to survive restarts and end its work; it backs off for up to five after each error."""
-PAST_THE_LEASE = 0.8
-"""Seconds; twice the workers' lease."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
@@ -114,13 +121,13 @@ async def test_after_a_suspension_past_the_lease_the_worker_continues(
     pool: ProcessPool, migrated_url: str, record_property: Record, name: str, place: str
 ) -> None:
     """No other worker runs. A process stopped inside a transaction keeps its claim; elsewhere it may lose it."""
-    limits = {"chunk_rows": CASES[name].rows, "slots": 2}
+    limits = limits_of(name) | {"slots": 2}
     async with chaos_run(pool, migrated_url, [name], tasks=2) as chaos:
         with pool.started(WORKER, migrated_url, f"{place}=stop@7", limits) as child:
             await until_stopped(child)
             if not chaos.is_sqlite:
                 assert any(task.is_in_the_middle for task in await chaos.held(child.pid))
-            await asyncio.sleep(PAST_THE_LEASE)
+            await asyncio.sleep(2 * limits["lease_seconds"])
             child.send_signal(signal.SIGCONT)
             assert await child.ended() == 0
         await survived(chaos, record_property, stops=1)
@@ -132,7 +139,7 @@ async def test_tasks_survive_restarts_of_the_database(
 ) -> None:
     """`pg_ctl -m immediate restart` under two nodes, both of which survive."""
     url = restarted_cluster.dsn(restarted_cluster.create_database())
-    limits = {"chunk_rows": CASES[name].rows, "slice_seconds": 0.2}
+    limits = limits_of(name) | {"slice_seconds": 0.2}
     async with database(url) as db:
         await migrate(db)
     async with chaos_run(pool, url, [name], tasks=4) as chaos:
