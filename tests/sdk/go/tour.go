@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Every method that the official SDK for Go has for operations of the service, each once or more, with a look at its
-// result. tests/sdk/java does the same; the test records which operations were called.
+// result. tests/sdk/rust and tests/sdk/java do the same; the test records which operations were called.
 package main
 
 import (

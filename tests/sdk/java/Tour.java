@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Every method that the official SDK for Java has for operations of the service, each once or more, with a look at its
-// result. tests/sdk/go does the same; the test records which operations were called.
+// result. tests/sdk/go and tests/sdk/rust do the same; the test records which operations were called.
 // Takes {"url", "token", "receiver", "secret"} as JSON on standard input, and prints the SDK's version.
 
 import com.fasterxml.jackson.databind.ObjectMapper;

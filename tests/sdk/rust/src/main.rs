@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 
 //! The main job through the official SDK for Rust: `{"url", "token", "receiver", "secret"}` as JSON on standard input,
-//! what it found as JSON on standard output. tests/sdk/go does the same in the same order.
+//! what it found as JSON on standard output. tests/sdk/go does the same in the same order. With the argument `tour`,
+//! every method of the SDK instead (tour.rs).
+
+mod tour;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +34,9 @@ async fn main() {
     let options = SvixOptions { server_url: Some(given["url"].clone()), ..Default::default() };
     let client = Svix::new(given["token"].clone(), Some(options));
     let mut journey = Journey { client, given, app: String::new(), ep: String::new(), found: Default::default() };
-    let ran = tokio::time::timeout(Duration::from_secs(30), journey.run()).await;
+    let is_tour = std::env::args().nth(1).as_deref() == Some("tour");
+    let all = async { if is_tour { journey.tour().await } else { journey.run().await } };
+    let ran = tokio::time::timeout(Duration::from_secs(30), all).await;
     ran.expect("thirty seconds are enough").expect("no call fails");
     println!("{}", Value::Object(journey.found));
 }
