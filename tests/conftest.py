@@ -68,10 +68,17 @@ def pytest_configure(config: pytest.Config) -> None:
     processes and their children inherit SIGINT as ignored.
     """
     has_long_runs = "not chaos" not in config.option.markexpr
-    if not has_long_runs and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
+    if not has_long_runs and _has_room():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _has_room() -> bool:
+    """Return whether memory holds the files of all tests, some of which are programs; containers may refuse those."""
+    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(MEMORY).free >= ROOM
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
