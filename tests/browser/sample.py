@@ -36,8 +36,11 @@ _LONG: Final = "The Quite Long Name of a Customer That Has Merged with Another O
 _OTHERS: Final = ("org_0000000000000000000northwind", "org_000000000000000000000contoso")
 
 
-def filled(customer: Customer) -> None:
-    """Fill an application: event types, four endpoints of different health, messages, a task."""
+def filled(customer: Customer) -> str:
+    """Fill an application: event types, endpoints of different health, messages, a task, integrations.
+
+    Return the id of the endpoint with an old version of a connector.
+    """
     for name, description in _TYPES.items():
         customer.created("/event-type", {"name": name, "description": description, "schemas": _SCHEMA})
     receiver = customer.receiver
@@ -57,12 +60,13 @@ def filled(customer: Customer) -> None:
         customer.message(name, payload, eventId=f"event-{number}", tags=["nightly"] if number % 3 == 0 else [])
     _wait_for(receiver.got, _MESSAGES)
     customer.made(f"/endpoint/{failing}/recover", _since())
-    _extended(customer)
+    outdated = _extended(customer)
     _neighbors(customer)
+    return outdated
 
 
-def _extended(customer: Customer) -> None:
-    """Add a connector with three versions, an endpoint that has an old one, and integrations."""
+def _extended(customer: Customer) -> str:
+    """Add a connector with three versions, an endpoint that has an old one, and integrations; return the endpoint."""
     connector = customer.created("/connector", _CONNECTOR)["id"]
     endpoint = customer.endpoint("/tickets", description="Tickets", filterTypes=["invoice.payment_failed"])
     customer.replaced(f"/app/{customer.app}/endpoint/{endpoint}/connector", {"connectorId": connector})
@@ -73,6 +77,7 @@ def _extended(customer: Customer) -> None:
         made = customer.made("/integration", {"name": name, "featureFlags": flags})["id"]
         customer.made(f"/integration/{made}/key/rotate", {})
     customer.made("/integration", {"name": "Without a key"})
+    return endpoint
 
 
 def _neighbors(customer: Customer) -> None:

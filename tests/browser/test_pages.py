@@ -35,10 +35,10 @@ def test_no_page_has_a_fault(
 ) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is absent; `make browser` installs it where npm is")
-    filled(customer)
+    outdated = filled(customer)
     with opened(chromium, customer.server.url, width=width, scheme=scheme) as window:
         _sign_in(window, customer, shell)
-        found = {path: faults for path, faults in _crawled(window, shell, f"{width}-{scheme}") if faults}
+        found = {path: faults for path, faults in _crawled(window, shell, f"{width}-{scheme}", outdated) if faults}
 
     assert {} == found
 
@@ -55,9 +55,14 @@ def _sign_in(window: Watched, customer: Customer, shell: str) -> None:
         window.page.wait_for_url("**/console/org_*" if shell == "console" else "**/console")
 
 
-def _crawled(window: Watched, shell: str, look: str) -> Iterator[tuple[str, list[str]]]:
-    """Open each kind of page once: pages whose addresses differ only in ids and query values are one kind."""
+def _crawled(window: Watched, shell: str, look: str, outdated: str) -> Iterator[tuple[str, list[str]]]:
+    """Open each kind of page once: pages whose addresses differ only in ids and query values are one kind.
+
+    The page of the `outdated` endpoint alone leads to the one that applies a newer version of its connector.
+    """
     waiting, seen = [window.page.url], set[str]()
+    if shell == "portal":
+        waiting.append(f"{window.page.url}/endpoint/{outdated}/connector")
     area = urlsplit(window.page.url).path if shell != "operator" else "/console"
     while waiting and len(seen) < _PAGES_MAX:
         url = waiting.pop(0)
