@@ -103,6 +103,9 @@ async def test_a_dead_operational_endpoint_causes_no_events_about_itself(databas
     async with answering(failing) as dead, answering() as alive:
         with ended(server):
             await started(server)
+            management = server.token_of(MANAGEMENT_ORG)
+            # The operators' own organization has one as well, to which events about all of these would be sent.
+            call(server, "POST", PATH, {"url": dead.url}, token=management)
             call(server, "POST", PATH, {"url": dead.url})
             call(server, "POST", PATH, {"url": alive.url})
             app = call(server, "POST", "/api/v1/app", {"name": "A"})["id"]
@@ -111,16 +114,17 @@ async def test_a_dead_operational_endpoint_causes_no_events_about_itself(databas
             call(server, "POST", f"/api/v1/app/{app}/endpoint", {"url": dead.url, "disabled": True})
             await make_endpoints(server, app, 10)
             await eventually(lambda: len(dead.requests) == len(alive.requests) == 13)
-            management = server.token_of(MANAGEMENT_ORG)
             path = f"/api/v1/app/{DEFAULT_ORG}"
             messages = call(server, "GET", f"{path}/msg", token=management)["data"]
             states = [
                 each["x"]["health"]["status"]
                 for each in call(server, "GET", f"{path}/endpoint", token=management)["data"]
             ]
+            own = call(server, "GET", f"/api/v1/app/{MANAGEMENT_ORG}/msg", token=management)["data"]
 
     assert ["failing", "healthy"] == sorted(states)
     assert 13 == len(messages)
+    assert [] == own
     assert ["endpoint.created"] * 13 == [event["type"] for event in events(alive)]
 
 
