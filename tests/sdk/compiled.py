@@ -56,6 +56,10 @@ async def check(built: str, server: Tenant, receiver: ReceiverProcess) -> dict[s
     return found
 
 
+LIMIT = pytest.mark.timeout(600)
+"""The limit of a tour, for pytest: on a busy machine the one for Java takes minutes."""
+
+
 async def tour(
     language: str,
     command: Sequence[str],
@@ -68,7 +72,7 @@ async def tour(
     """Let a program call every method of its SDK; check which operations that were, and what the receiver has got."""
     given = {"url": recorder.url, "token": server.token, "receiver": receiver.url, "secret": SECRET}
     run = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
-        command, input=json.dumps(given), capture_output=True, text=True, timeout=90, check=False
+        command, input=json.dumps(given), capture_output=True, text=True, timeout=240, check=False
     )
 
     assert run.returncode == 0, run.stderr

@@ -13,6 +13,7 @@ async def test_the_go_sdk_sends_and_verifies_a_message(server: Tenant, receiver:
     assert found["version"].startswith("1.")
 
 
+@compiled.LIMIT
 async def test_the_go_sdk_calls_every_operation(server: Tenant, recorder: Recorder, receiver: ReceiverProcess) -> None:
     built = compiled.program("go", "go", "test")
 

@@ -47,6 +47,7 @@ def test_a_client_that_offers_an_upgrade_is_served(server: Tenant) -> None:
     assert run.stdout.splitlines() == STATUSES, run.stderr
 
 
+@compiled.LIMIT
 async def test_the_java_sdk_calls_every_operation(
     server: Tenant, recorder: Recorder, receiver: ReceiverProcess
 ) -> None:

@@ -15,6 +15,7 @@ async def test_the_rust_sdk_sends_and_verifies_a_message(server: Tenant, receive
     await compiled.check(compiled.program("rust", "cargo", "chaos"), server, receiver)
 
 
+@compiled.LIMIT
 async def test_the_rust_sdk_calls_every_operation(
     server: Tenant, recorder: Recorder, receiver: ReceiverProcess
 ) -> None:

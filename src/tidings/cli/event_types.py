@@ -30,7 +30,7 @@ class RemoteImportDetail(msgspec.Struct, rename="camel"):
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The changes to print: what happens, and to which event type."""
+        """The changes to print, each with the name of its event type."""
         used = set(self.in_use)
         return [
             *(("created", name) for name in self.created),
@@ -47,7 +47,7 @@ class RemoteImportData(msgspec.Struct):
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The changes to print: what happens, and to which event type."""
+        """The changes to print, each with the name of its event type."""
         return [("modified", name) for name in self.modified] if self.x is None else self.x.rows
 
     def summary(self, *, dry_run: bool) -> str:

@@ -43,7 +43,7 @@ func main() {
 	must(json.NewDecoder(os.Stdin).Decode(&in))
 	server := got(url.Parse(in.URL))
 	client := got(svix.New(in.Token, &svix.SvixOptions{ServerUrl: server}))
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	j := &journey{ctx: ctx, client: client, given: in, found: map[string]any{"version": svix.Version}}
 	if len(os.Args) > 1 && os.Args[1] == "tour" {

@@ -32,7 +32,7 @@ public class Tour {
     static final String TYPE = "tour.done";
     static final String SCRIPT = "function handler(webhook) { return webhook; }";
     static final URI URL = URI.create("https://example.com/in");
-    static final long END = System.nanoTime() + 60_000_000_000L;
+    static final long END = System.nanoTime() + 200_000_000_000L;
     static String server;
     static String receiver;
     static String secret;
@@ -40,7 +40,18 @@ public class Tour {
     static String app;
     static String endpoint;
 
-    public static void main(String[] args) throws Exception {
+    /** Exits by itself: the threads of the SDK's HTTP client would keep the process for a minute. */
+    public static void main(String[] args) {
+        try {
+            run();
+        } catch (Throwable error) {
+            error.printStackTrace();
+            System.exit(1);
+        }
+        System.exit(0);
+    }
+
+    static void run() throws Exception {
         var given = new ObjectMapper().readTree(System.in);
         server = given.get("url").asText();
         receiver = given.get("receiver").asText();
@@ -61,7 +72,6 @@ public class Tour {
         svix.getApplication().delete(app);
         refused(404, () -> svix.getApplication().get(app));
         System.out.println(Version.VERSION);
-        System.exit(0); // the threads of the SDK's HTTP client would keep the process for a minute
     }
 
     static void eventTypes() throws Exception {
