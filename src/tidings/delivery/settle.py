@@ -6,9 +6,9 @@ then gives way to accept for a bounded time: no caller waits for it, and a trans
 messages. While the database is unavailable, results
 stay in memory and are written later. If the process dies first, the leases expire and the messages are sent again.
 
-A batch that runs into a time limit, of a statement or for a lock, is written in parts and planned anew. Its cost may
-grow with the square of its size, and a row that another transaction locks must not keep the other ones. The next
-batches are as small, and a quarter larger after each success.
+A batch that runs into a time limit, of a statement or for a lock, is written in parts, each planned for itself.
+Its cost may grow with the square of its size, and a row that another transaction locks must not keep the other ones.
+The next batches are as small, and a quarter larger after each success.
 """
 
 import asyncio
@@ -239,7 +239,7 @@ class SettleBatcher:
                 await self._writer.write_small(statement, batch, leases)
             except Declined:
                 return False
-            except OutcomeUnknown:  # perhaps too slow: the next batches are transactions, which are planned anew
+            except OutcomeUnknown:  # perhaps too slow: the next ones are transactions, each planned for itself
                 self._size.reduce(2 * len(batch))
                 raise
         point("settle.after_commit")

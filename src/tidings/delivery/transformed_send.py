@@ -32,7 +32,7 @@ class TransformedSend:
         self.run: ScriptRun | None = None
         self.request: Cancellable | None = None
         self.timer: asyncio.Handle | None = None
-        """What is called if nothing happens before; the owner cancels it."""
+        """The time-out, which calls the owner; the owner cancels it."""
         self.parked_as: str | None = None
         """The name under which it waits for memory."""
         self.is_resumed = False
