@@ -205,7 +205,7 @@ class DeliverySettings(StorageSettings):
         own=True,
     )
     transformation_timeout: int = setting(
-        "Milliseconds that the script of a transformation may take, 10 to 1,000. It is stopped afterwards.",
+        "Milliseconds of CPU time that the script of a transformation may take, 10 to 1,000. It is stopped afterwards.",
         100,
         own=True,
         bounds=(10, 1_000),

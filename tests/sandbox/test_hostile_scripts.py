@@ -22,7 +22,7 @@ WEBHOOK = Webhook("https://example.com/hook", "invoice.paid", b'{"id": 123456789
 PLAIN = "function handler(webhook) { return webhook }"
 SHORT = 0.3
 LONG = 30.0
-"""Of wall-clock time: more than a slow machine needs."""
+"""More than a slow machine needs."""
 
 
 @pytest.fixture
@@ -84,6 +84,27 @@ async def test_a_late_process_is_killed_and_replaced(sandboxes: Callable[..., Sa
     assert after != before
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
+
+
+async def test_a_script_that_got_no_processor_in_its_time_gets_it_later(sandboxes: Callable[..., Sandbox]) -> None:
+    sandbox = sandboxes(SHORT)
+    await still_works(sandbox)
+    [pid] = sandbox.processes
+    loop = asyncio.get_running_loop()
+    os.kill(pid, signal.SIGSTOP)
+    loop.call_later(3 * SHORT, os.kill, pid, signal.SIGCONT)
+    assert (await run(sandbox, PLAIN)).payload == WEBHOOK.payload
+    assert sandbox.processes == [pid]
+
+
+async def test_a_script_that_gets_no_processor_at_all_is_stopped(sandboxes: Callable[..., Sandbox]) -> None:
+    sandbox = sandboxes(SHORT)
+    await still_works(sandbox)
+    [pid] = sandbox.processes
+    os.kill(pid, signal.SIGSTOP)
+    assert (await refused(sandbox, PLAIN)).is_timeout
+    await still_works(sandbox)
+    assert sandbox.processes != [pid]
 
 
 @pytest.mark.parametrize(
