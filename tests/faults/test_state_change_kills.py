@@ -75,6 +75,15 @@ class Scene:
         while await self.attempts() == before:  # noqa: ASYNC110 - the attempt is made by another process
             await asyncio.sleep(0.02)
 
+    async def every_message_is_tried(self) -> None:
+        """Wait until the message of a dead server is sent again: its lease must expire."""
+        async with asyncio.timeout(60):
+            sent = {each["id"] for each in (await self.call("GET", "/msg?limit=100"))["data"]}
+            tried: set[str] = set()
+            while tried != sent:
+                found = await self.call("GET", f"/attempt/endpoint/{self.endpoint}?limit=100")
+                tried = {each["msgId"] for each in found["data"]}
+
     async def die(self, place: str, *, sending: bool) -> None:
         """Restart so that the server dies at a failpoint: at its start, or when it has sent a message."""
         try:
@@ -177,6 +186,7 @@ async def test_a_kill_at_the_tenth_failure(database_url: str, tmp_path: Path) ->
             assert scene.server.stop() == -signal.SIGKILL
             # The new process looks at the third failure that it sees.
             await check(scene, operational.ENDPOINT_FAILING, place, repeats=3)
+            await scene.every_message_is_tried()
         await check_that_nothing_was_doubled(scene, operational.ENDPOINT_FAILING)
 
 
@@ -191,6 +201,7 @@ async def test_a_kill_at_a_recovery(database_url: str, tmp_path: Path) -> None:
             scene.reply = OK
             await scene.die(place, sending=True)
             await check(scene, operational.ENDPOINT_RECOVERED, place, repeats=1)
+            await scene.every_message_is_tried()
         await check_that_nothing_was_doubled(scene, operational.ENDPOINT_RECOVERED)
 
 
