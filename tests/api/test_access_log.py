@@ -129,9 +129,10 @@ async def test_requests_of_one_connection_have_a_record_each_in_order(lite: Api)
 
 
 async def test_a_response_to_what_is_no_request_has_a_record_without_method(lite: Api) -> None:
+    # A head that ends in the read in which it begins, or in the next one, is accepted: each may have 256 KiB.
     for sent, status in (
         (b"\x16\x03\x01\r\n\r\n", 400),
-        (PING.replace(b"host: x", b"host: x\r\nx: " + b"y" * 300_000), 431),
+        (PING.replace(b"host: x", b"host: x\r\nx: " + b"y" * 600_000), 431),
     ):
         record, _, body = await exchanged(lite, sent)
         assert (status, None, None, None) == (record.status, record.method, record.route, record.seconds)
