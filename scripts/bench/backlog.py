@@ -32,7 +32,7 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
         with running(folder, database) as service:
             app, endpoints = with_endpoints(service, sink.ports)
             service.stop()
-        database.use(lambda db: _owe(db, app, endpoints, shape.count))
+        database.fill(lambda db: _owe(db, app, endpoints, shape.count))
         began = time.monotonic()
         with running(folder, database) as service, machine.Memory(service.pid, 0.05) as memory:
             with Pings(service.port) as pings:

@@ -54,6 +54,12 @@ class Measured:
         """Run a function with the database open."""
         return asyncio.run(_used(self.dsn, work))
 
+    def fill(self, work: Callable[[Database], Awaitable[object]]) -> None:
+        """Write rows, and wait until they are on the disk: writing them there later would delay what is measured."""
+        self.use(work)
+        self.use(_checkpoint)
+        os.sync()
+
     def transactions(self) -> int:
         """Return the number of transactions that PostgreSQL has ended in this database, asking in another."""
         dsn, _, name = self.dsn.rpartition("/")
@@ -125,6 +131,13 @@ async def _failures(db: Database) -> list[str]:
             " GROUP BY url, response_status_code, response ORDER BY n DESC LIMIT 20"
         )
     return [f"{row['n']} times {row['response_status_code']} {row['response'][:100]!r} of {row['url']}" for row in rows]
+
+
+async def _checkpoint(db: Database) -> None:
+    """Write all changed pages; SQLite has done so when its last connection was closed."""
+    if db.dialect is Dialect.POSTGRESQL:
+        async with db.write() as tx:
+            await tx.run("CHECKPOINT")
 
 
 async def _durability(db: Database) -> dict[str, str]:

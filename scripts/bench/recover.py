@@ -34,7 +34,7 @@ def measure(folder: Path, database: Measured, count: int) -> dict[str, Any]:
         with running(folder, database) as service:
             app, endpoints = with_endpoints(service, sink.ports)
             service.stop()
-        database.use(lambda db: _fail(db, app, endpoints[0], count))
+        database.fill(lambda db: _fail(db, app, endpoints[0], count))
         calibration = machine.calibration_ms()
         with running(folder, database, replay_backlog="0") as service:
             task, armed = _recovered(service, f"/app/{app}/endpoint/{endpoints[0]}/recover")

@@ -187,7 +187,7 @@ def _drained(folder: Path, database: Measured) -> Figures:
                 service.call("DELETE", f"{PATH}/{each['id']}")
             service.call("POST", PATH, {"url": hook(sink.ports[0]), "eventTypes": [ATTEMPT_EXHAUSTED]})
             service.stop()
-        database.use(_store)
+        database.fill(_store)
         used = machine.cpu_seconds(database.pids)
         with running(folder, database, awaited=False, retry_schedule=NO_RETRIES) as service:
             lasted = until(lambda: sink.figures()["distinct"] >= DRAINED, MOST_SECONDS, "not all events arrived")

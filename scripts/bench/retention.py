@@ -37,7 +37,7 @@ def measure(folder: Path, database: Measured, shape: Shape) -> Figures:
         with running(folder, database) as service:
             app, [endpoint] = with_endpoints(service, sink.ports[:1])
             service.stop()
-        database.use(lambda db: _fill(db, app, endpoint, shape.count))
+        database.fill(lambda db: _fill(db, app, endpoint, shape.count))
         run = Run(database, sink, folder, shape, [f"/api/v1/app/{app}/msg"])
         with running(folder, database) as service:
             calm = run.drive(service, rate)

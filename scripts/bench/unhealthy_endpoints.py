@@ -60,7 +60,7 @@ def isolation(folder: Path, database: Measured, shape: Shape, *, hangs: bool) ->
             run = Run(database, sink, folder, shape, [path])
             calm = run.drive(service, rate)
             service.stop()
-        database.use(lambda db: _owe(db, app, dead, shape.count))
+        database.fill(lambda db: _owe(db, app, dead, shape.count))
         before = database.counts()
         with running(folder, database) as service:
             began = time.monotonic()
