@@ -105,6 +105,7 @@ class ReceiverConnection(StreamProtocol):
         self.abort()
         self._owner.retire(self)
         self._owner.closed(self)
+        self._response.close()
 
     # RequestOwner.
 

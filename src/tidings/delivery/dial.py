@@ -100,6 +100,17 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
+def release_frames(error: BaseException | None) -> None:
+    """Release the frames of an error that was handled, and of the errors before it.
+
+    They refer to the error in turn, so that only the garbage collector could free them, the request and its payload;
+    it stops the event loop for 70 ms after 400 refused connections.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 async def in_turn(
     addresses: Sequence[str], ends_at: float, connect: Callable[[str], Awaitable[T]], failures: Failures
 ) -> T:
@@ -114,6 +125,7 @@ async def in_turn(
         except ProxyError:
             raise
         except OSError as error:  # includes TimeoutError
+            release_frames(error)
             failures.append((address, error))
     if len(failures) == 1:
         raise failures[0][1]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tidings.delivery.address import OUR_LIMITS, AddressError
 from tidings.delivery.connection import ReceiverConnection, ReceiverConnectionLimits, cause_of
-from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of
+from tidings.delivery.dial import AddressesError, Dialer, Failures, Origin, explained, reason_of, release_frames
 from tidings.delivery.pending_request import PendingRequest, Reply
 from tidings.delivery.wheel import TimerWheel
 from tidings.errors import ExternalError
@@ -139,6 +139,10 @@ class _Dial:
     def dial_errors(self) -> str:
         return explained(self.failures)
 
+    def end(self) -> None:
+        """Release the task, which refers to this dial."""
+        self._task = None
+
 
 class Pool:
     """The connections to one origin, and the queue of requests.
@@ -251,7 +255,7 @@ class Pool:
         task = dial.start(self._connect(request, dial))
         self._manager.dials.add(task)
         request.owner = dial
-        task.add_done_callback(lambda done: self._dial_done(request, done))
+        task.add_done_callback(lambda done: self._dial_done(request, dial, done))
 
     async def _connect(self, request: PendingRequest, dial: _Dial) -> None:
         def make() -> ReceiverConnection:
@@ -268,14 +272,16 @@ class Pool:
                 raise
             await dialer.connect(self._origin, make, request.ends_at, failures)
 
-    def _dial_done(self, request: PendingRequest, task: "asyncio.Task[None]") -> None:
+    def _dial_done(self, request: PendingRequest, dial: _Dial, task: "asyncio.Task[None]") -> None:
         """Release the dial's slot, and end the request if the dial failed."""
+        dial.end()
         self._manager.dials.discard(task)
         self._dialing -= 1
         self._fill()
         error = None if task.cancelled() else task.exception()
         if error is not None and not request.is_ended:
             request.finish(request.failure(_dial_text(error)))
+        release_frames(error)
 
     def _fill(self) -> None:
         """Dial for waiting requests while there are free slots."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Read the responses of one connection, one after the other, within bounds in bytes."""
 
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -88,8 +89,9 @@ class ResponseReader:
         self._headers: dict[bytes, bytes] = {}
 
     def close(self) -> None:
-        """Read no more; this breaks the reference cycle of parser and reader."""
-        del self._parser
+        """Read no more; this breaks the reference cycle of parser and reader. Repeated calls do nothing."""
+        with suppress(AttributeError):
+            del self._parser
 
     def feed(self, data: bytes) -> bool:
         """Read bytes; return whether the response is complete or cut off at a bound. Raises ResponseError."""
