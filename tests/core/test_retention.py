@@ -12,6 +12,7 @@ from message_path import add_app
 from tidings import ids
 from tidings.clock import DAY, HOUR
 from tidings.core import retention
+from tidings.core.deletion_pace import DeletionPace
 from tidings.core.tuning import CoreTuning
 from tidings.ids import DEFAULT_ORG, AppId, MessageId
 from tidings.model.message import AcceptedMessage
@@ -81,8 +82,9 @@ async def test_many_payloads_are_deleted_in_chunks_of_few_rows(db: Database) -> 
 
 def test_a_chunk_has_few_bytes_and_at_least_one_message() -> None:
     tuning = CoreTuning(expiry_chunk_bytes=10)
+    sizes = [("a", 11), ("b", 5), ("c", 5), ("d", 1), ("e", 11), ("f", None)]
 
-    found = retention._chunks([("a", 11), ("b", 5), ("c", 5), ("d", 1), ("e", 11), ("f", None)], tuning)  # noqa: SLF001 - the rule itself
+    found = retention._chunks(sizes, tuning, DeletionPace(lambda: False, tuning, 64))  # noqa: SLF001 - the rule itself
 
     assert [["a"], ["b", "c"], ["d"], ["e"], ["f"]] == list(found)
 
@@ -107,7 +109,7 @@ class Recorded(DatabaseProxy):
         return int(row["n"]), int(row["bytes"])
 
 
-@pytest.mark.parametrize(("count", "size", "transactions"), [(200, 100, 4), (20, 100_000, 10)])
+@pytest.mark.parametrize(("count", "size", "transactions"), [(200, 100, 5), (20, 100_000, 10)])
 async def test_a_transaction_deletes_few_payloads_and_few_bytes(
     db: Database, count: int, size: int, transactions: int
 ) -> None:

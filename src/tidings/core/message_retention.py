@@ -10,28 +10,23 @@ dropped, which costs the same for any number of rows. Those of another week are 
 last delivery has ended. On SQLite the space is returned to the file system.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from tidings.clock import DAY
 from tidings.core import rollups, wiping
+from tidings.core.deletion_pace import DeletionPace, pace_of
 from tidings.core.tuning import CoreTuning
 from tidings.failpoint import point
 from tidings.ids import MESSAGE, first_at, timestamp_of
 from tidings.observe import count
 from tidings.storage.drivers import partitions, space
-from tidings.storage.drivers.database import Database, retried
+from tidings.storage.drivers.database import Database
 from tidings.storage.drivers.partitions import WEEK
 from tidings.storage.tables import deletion, nodes
 
 INDEX_MARK: Final = "bucket_index_pruned_at"
-_REST: Final = 2.0
-"""While foreground writes arrive, the rest after a chunk lasts this many times as long as the chunk took."""
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +72,20 @@ async def _delete_week(db: Database, start: int, tuning: CoreTuning) -> None:
 
 async def _delete_event_ids(db: Database, first: str, end: str, tuning: CoreTuning) -> int:
     """Delete the event ids of the messages with `first <= id < end`; return the number of these messages."""
-    messages, after = 0, first
+    messages, after, pace = 0, first, pace_of(db, tuning, tuning.retention_week_rows)
     while True:
         async with db.read() as read:
-            found = await deletion.messages_below(read, end, tuning.retention_week_rows, after=after)
+            found = await deletion.messages_below(read, end, pace.rows, after=after)
         if not found:
             return messages
-        await _paced(db, partial(_delete_ids, db, found))
+        await pace.run(partial(_delete_ids, db, pace, found))
         messages, after = messages + len(found), found[-1]
 
 
-async def _delete_ids(db: Database, msg_ids: list[str]) -> None:
+async def _delete_ids(db: Database, pace: DeletionPace, msg_ids: list[str]) -> None:
     async with db.write(background=True) as tx:
-        await deletion.delete_event_ids(tx, msg_ids)
+        with pace.timed():
+            await deletion.delete_event_ids(tx, msg_ids)
 
 
 # -----------------------------------------------------------------------------------------------------------------
@@ -98,9 +94,9 @@ async def _delete_ids(db: Database, msg_ids: list[str]) -> None:
 
 async def _delete_in_chunks(db: Database, below: str, tuning: CoreTuning) -> str | None:
     """Delete the messages below an id that have no deliveries; return the oldest of the others."""
-    after, oldest_kept = "", None
+    after, oldest_kept, pace = "", None, pace_of(db, tuning, _most(db, tuning))
     while True:
-        chunk = await _paced(db, partial(_delete_chunk, db, after, below, tuning))
+        chunk = await pace.run(partial(_delete_chunk, db, pace, after, below, tuning))
         if chunk.kept and oldest_kept is None:
             oldest_kept = min(chunk.kept)
         if chunk.is_last:
@@ -108,19 +104,20 @@ async def _delete_in_chunks(db: Database, below: str, tuning: CoreTuning) -> str
         after = chunk.after
 
 
-async def _delete_chunk(db: Database, after: str, below: str, tuning: CoreTuning) -> _Chunk:
+async def _delete_chunk(db: Database, pace: DeletionPace, after: str, below: str, tuning: CoreTuning) -> _Chunk:
     """Delete the oldest messages after an id; of messages with many attempts, only a part of the attempts."""
-    rows = tuning.retention_rows if db.has_one_writer else tuning.retention_rows_shared
+    rows = pace.rows
     limit = tuning.retention_attempts_per_message * rows
     async with db.write(background=True) as tx:
-        found = await deletion.lock_oldest(tx, after=after, below=below, limit=rows)
-        kept = await deletion.with_deliveries(tx, found)
-        old = [each for each in found if each not in kept]
-        attempts = await deletion.delete_some_attempts(tx, old, limit) if old else 0
-        point("retention.after_attempts")
-        is_whole = attempts < limit
-        if old and is_whole:
-            await deletion.delete_rows(tx, old)
+        with pace.timed():
+            found = await deletion.lock_oldest(tx, after=after, below=below, limit=rows)
+            kept = await deletion.with_deliveries(tx, found)
+            old = [each for each in found if each not in kept]
+            attempts = await deletion.delete_some_attempts(tx, old, limit) if old else 0
+            point("retention.after_attempts")
+            is_whole = attempts < limit
+            if old and is_whole:
+                await deletion.delete_rows(tx, old)
         point("retention.before_commit")
     point("retention.after_commit")
     count("retention.attempts_deleted", attempts)
@@ -133,22 +130,23 @@ async def _delete_chunk(db: Database, after: str, below: str, tuning: CoreTuning
 
 async def _delete_orphans(db: Database, below: str, tuning: CoreTuning) -> None:
     """Delete attempts below an id whose messages are deleted: of sends that ended after the deletion."""
-    after, limit = "", tuning.retention_rows_shared
+    after, limit, pace = "", tuning.retention_rows_shared, pace_of(db, tuning, _most(db, tuning))
     while True:
         async with db.read() as read:
             found = await deletion.attempted(read, after=after, below=below, limit=limit)
             ids = set(found) - await deletion.existing(read, sorted(set(found)))
         orphaned = sorted(ids)
-        while orphaned and await _paced(db, partial(_delete_attempts, db, orphaned, limit)) == limit:
+        while orphaned and await pace.run(partial(_delete_attempts, db, pace, orphaned)) > 0:
             pass
         if len(found) < limit:
             return
         after = found[-1]
 
 
-async def _delete_attempts(db: Database, msg_ids: list[str], limit: int) -> int:
+async def _delete_attempts(db: Database, pace: DeletionPace, msg_ids: list[str]) -> int:
     async with db.write(background=True) as tx:
-        deleted = await deletion.delete_some_attempts(tx, msg_ids, limit)
+        with pace.timed():
+            deleted = await deletion.delete_some_attempts(tx, msg_ids, pace.rows)
     count("retention.attempts_deleted", deleted)
     return deleted
 
@@ -167,14 +165,11 @@ async def _prune_index(db: Database, before: int, now: int, tuning: CoreTuning) 
 async def return_space(db: Database, tuning: CoreTuning = CoreTuning()) -> int:
     """Return free pages of a SQLite file to the file system, a few at a time; return the bytes."""
     total = 0
-    while returned := await _paced(db, partial(space.return_some, db, tuning.vacuum_pages, tuning.vacuum_reserve)):
+    pace = pace_of(db, tuning, tuning.vacuum_pages)
+    while returned := await pace.run(partial(space.return_some, db, pace.rows, tuning.vacuum_reserve, pace.timed)):
         total += returned
     return total
 
 
-async def _paced(db: Database, work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a chunk with retries, and rest while the service has other writes."""
-    began = time.monotonic()
-    result = await retried(work)
-    await asyncio.sleep(_REST * (time.monotonic() - began) if db.has_foreground_writes else 0)
-    return result
+def _most(db: Database, tuning: CoreTuning) -> int:
+    return tuning.retention_rows if db.has_one_writer else tuning.retention_rows_shared

@@ -38,10 +38,14 @@ class CoreTuning:
     """The most payloads that one transaction deletes, so that other writes hardly wait."""
     expiry_chunk_bytes: int = 256 * 1024
     """The most bytes of them: the cost of deleting a payload grows with its size, because SQLite visits each page."""
+    background_chunk_rows: int = 32
+    """The rows that the first transaction of a deletion deletes; the next ones have more or fewer, by its duration."""
+    background_chunk_seconds: float = 0.015
+    """How long such a transaction may take beside other writes before the next one deletes less."""
     retention_rows: int = 64
-    """The messages that one transaction of retention deletes on SQLite, where other writes wait for it."""
+    """The most messages that one transaction of retention deletes on SQLite, where any other write waits for it."""
     retention_rows_shared: int = 500
-    """The same on PostgreSQL, where it locks these rows only."""
+    """The same on PostgreSQL."""
     retention_attempts_per_message: int = 4
     """A transaction deletes at most this many attempts for each of its messages; the rest follow in further ones."""
     retention_week_rows: int = 5_000

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Returns the free pages of a SQLite file to the file system. PostgreSQL does that itself, by vacuum and by drops."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from tidings.logs import log
@@ -15,11 +17,14 @@ _INCREMENTAL: Final = 2
 _warned: Final[set[int]] = set()
 
 
-async def return_some(db: Database, pages: int, reserve: float) -> int:
+async def return_some(
+    db: Database, pages: int, reserve: float, timed: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> int:
     """Return up to `pages` free pages to the file system, in one background transaction; return the bytes.
 
-    A part `reserve` of the file stays free for new rows, which would otherwise extend the file again. A file that was
-    created without `auto_vacuum` keeps its size; then the log says once how to shrink it.
+    The statement runs in `timed()`. A part `reserve` of the file stays free for new rows, which would otherwise extend
+    the file again. A file that was created without `auto_vacuum` keeps its size; the log then says once how to shrink
+    it.
     """
     if db.dialect is not Dialect.SQLITE:
         return 0
@@ -32,7 +37,8 @@ async def return_some(db: Database, pages: int, reserve: float) -> int:
         _warn(db, spare * sizes["page_bytes"])
         return 0
     async with db.write(background=True) as tx:
-        await tx.rows(f"PRAGMA incremental_vacuum({min(pages, spare):d})")
+        with timed():
+            await tx.rows(f"PRAGMA incremental_vacuum({min(pages, spare):d})")
     async with db.read() as read:
         after = await read.one(_SIZES)
     return max(0, int(sizes["pages"] - after["pages"])) * int(sizes["page_bytes"])
