@@ -161,7 +161,7 @@ async def test_a_batch_with_too_many_deliveries_is_refused(api: Api, many: int) 
 
 def in_parts(api: Api, *, deliveries: int) -> Api:
     """Limit the deliveries of one transaction."""
-    return api.tuned(core=CoreTuning(accept_fan_out=deliveries))
+    return api.tuned(core=CoreTuning(request_batch_fan_out=deliveries))
 
 
 async def with_many_endpoints(api: Api) -> str:

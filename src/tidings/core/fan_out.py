@@ -34,7 +34,7 @@ def fitting(routing: Routing, drafts: Sequence[Draft], tuning: CoreTuning) -> in
     total = 0
     for index, deliveries in enumerate(fan_outs):
         total += deliveries
-        if total > tuning.accept_fan_out and index:
+        if total > tuning.request_batch_fan_out and index:
             return index
     return len(drafts)
 

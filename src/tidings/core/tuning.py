@@ -12,8 +12,11 @@ class CoreTuning:
 
     accept_batch: int = 500
     """The most messages of single requests that one transaction stores."""
-    accept_fan_out: int = 10_000
-    """A batch with this many deliveries takes no further message, so that other writes need not wait for long."""
+    accept_fan_out: int = 2_000
+    """A batch of single requests with this many deliveries takes no further message: claims and settles, which write
+    about as many rows at most, get their turn after it, and would otherwise hardly get on beside a large fan-out."""
+    request_batch_fan_out: int = 10_000
+    """A transaction with this many deliveries takes no further message of a request with many messages."""
     accept_chunk: int = 2_000
     """The most deliveries that are written in one iteration of the event loop."""
     accept_small: int = 40
