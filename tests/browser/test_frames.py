@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The portal in a frame of another site, in a real browser: it works, or says why and opens a tab."""
 
+import asyncio
+import concurrent.futures
+import contextlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from playwright.sync_api import expect
 
 import live
 from browser.kit import Customer, Receiver
+from delivery.authority import Authority
 
 pytestmark = pytest.mark.browser
 
@@ -44,27 +48,66 @@ def _site(link: list[str]) -> Iterator[str]:
         thread.join()
 
 
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+
+
+@contextmanager
+def _https(folder: Path, port: int) -> Iterator[int]:
+    """Serve a port of this machine over https, as a reverse proxy does; give the port for that."""
+    tls = Authority.made(folder).receiver_context("127.0.0.1")
+    started: concurrent.futures.Future[tuple[int, Callable[[], object]]] = concurrent.futures.Future()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        pumps = [asyncio.create_task(_pump(reader, inner_writer)), asyncio.create_task(_pump(inner_reader, writer))]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (inner_writer, writer):
+                each.transport.abort()
+
+    async def serve() -> None:
+        ended, loop = asyncio.Event(), asyncio.get_running_loop()
+        proxy = await asyncio.start_server(carry, "127.0.0.1", 0, ssl=tls)
+        started.set_result((proxy.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(ended.set)))
+        await ended.wait()
+        proxy.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    secure_port, stop = started.result()
+    try:
+        yield secure_port
+    finally:
+        stop()
+        thread.join()
+
+
 @contextmanager
 def _framed(
     chromium: playwright.Browser, folder: Path, receiver: Receiver, *, secure: bool, allowed: bool = True
 ) -> Iterator[playwright.Page]:
     """Give a page of another site that shows a portal in its frame.
 
-    `secure` makes the service believe that it is behind https; browsers count loopback as secure, too.
+    With `secure`, the portal is reached through a proxy that speaks https.
     """
     link = [""]
     port = live.free_port()
-    with _site(link) as site:
+    with _site(link) as site, _https(folder, port) as secure_port:
         settings = {"portal_frame_ancestors": site if allowed else "https://elsewhere.example"}
         if secure:
-            settings["app_portal_url"] = f"https://127.0.0.1:{port}"
+            settings["app_portal_url"] = f"https://127.0.0.1:{secure_port}"
         server = live.Live(f"sqlite:///{folder}/tidings.db", folder, (), settings, port)
         server.start()
         try:
             customer = Customer(server, receiver)
             customer.created("/app", {"name": "Acme Corporation", "uid": "acme"})
-            link[0] = customer.link().replace("https://", "http://")
-            context = chromium.new_context()
+            link[0] = customer.link()
+            context = chromium.new_context(ignore_https_errors=True)
             context.set_default_timeout(15_000)
             page = context.new_page()
             page.goto(site)
