@@ -54,11 +54,12 @@ class Measured:
         """Run a function with the database open."""
         return asyncio.run(_used(self.dsn, work))
 
-    def fill(self, work: Callable[[Database], Awaitable[object]]) -> None:
-        """Write rows, and wait until they are on the disk: writing them there later would delay what is measured."""
-        self.use(work)
+    def fill(self, work: Callable[[Database], Awaitable[Result]]) -> Result:
+        """Run a function that writes rows, and wait until they are on the disk; later, that would delay requests."""
+        result = self.use(work)
         self.use(_checkpoint)
         os.sync()
+        return result
 
     def transactions(self) -> int:
         """Return the number of transactions that PostgreSQL has ended in this database, asking in another."""

@@ -96,7 +96,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
         }
         service.stop()
     began = time.monotonic()
-    written = database.use(lambda db: seed_data.write(db, app, made, messages))
+    written = database.fill(lambda db: seed_data.write(db, app, made, messages))
     filled = time.monotonic() - began
     with running(folder, database) as service:
         pids = [service.pid, *database.pids]

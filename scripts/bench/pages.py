@@ -76,7 +76,7 @@ def measure(folder: Path, database: Measured, messages: int) -> dict[str, Any]:
     with running(folder, database) as service:  # creates the schema
         service.stop()
     began = time.monotonic()
-    found = database.use(lambda db: installation.write(db, messages, APPLICATIONS))
+    found = database.fill(lambda db: installation.write(db, messages, APPLICATIONS))
     filled = time.monotonic() - began
     pages = requested(folder, database, found)
     return {"database": database.kind, **found.counts, "fill_seconds": filled, "pages": pages}
