@@ -52,7 +52,7 @@ async def test_the_size_settles_where_a_chunk_takes_the_time_that_it_may() -> No
 
 
 async def test_a_chunk_never_has_very_few_rows() -> None:
-    deletion = Deletion(seconds_per_row=0.002)
+    deletion = Deletion(seconds_per_row=2**-12)
     await deletion.run(deletion.pace(), 6)
     assert deletion.sizes == [32, 16, 8, 8, 8, 8]
 

@@ -13,6 +13,7 @@ from tidings.storage.drivers.database import Database, retried
 _REST: Final = 2.0
 """While foreground writes arrive, the rest after a chunk lasts this many times as long as the chunk took."""
 _LEAST: Final = 8
+"""The fewest rows of a chunk, unless its maximum is smaller: a transaction costs as much as some rows."""
 Result = TypeVar("Result")
 
 

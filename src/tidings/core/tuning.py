@@ -14,7 +14,7 @@ class CoreTuning:
     """The most messages of single requests that one transaction stores."""
     accept_fan_out: int = 2_000
     """A batch of single requests with this many deliveries takes no further message: claims and settles, which write
-    about as many rows at most, get their turn after it, and would otherwise hardly get on beside a large fan-out."""
+    about as many rows at most, get their turn after it. They make little progress if it has many more."""
     request_batch_fan_out: int = 10_000
     """A transaction with this many deliveries takes no further message of a request with many messages."""
     accept_chunk: int = 2_000

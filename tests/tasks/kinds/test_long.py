@@ -44,6 +44,7 @@ RESTARTS = 3
 TIMEOUT = 100
 """Seconds for a worker to survive restarts and end its work; it backs off for up to five after each error."""
 
+# A coroutine gets half of this limit, and the last workers of a slow type may take 300 seconds of it.
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(720)]
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 all_kinds = pytest.mark.parametrize("name", CASES)
